@@ -286,12 +286,20 @@ export interface NativeBinding {
   tensorFromFile(file: MappedFile, info: { name: string; dtype: DType; shape: number[]; layout: ScaleLayout; offset: number; bytes: number; logicalShape?: number[] }): NativeTensor;
   tensorFromBytes(bytes: Uint8Array, info: { name: string; dtype: DType; shape: number[]; layout: ScaleLayout }): NativeTensor;
   assembleLayer(spec: AssembleSpec, options?: TaskOptions): Promise<CheckpointLayer>;
-  prepareLayer(layer: CheckpointLayer, request: { contract: Contract; threshold: number }, options?: TaskOptions): Promise<PreparedLayer>;
+  /**
+   * `leaveIn` (only with contract `clean`) puts ONE published step back in, for counterfactuals: `baked-block-scales`
+   * SF := e4m3(SF*s2) with s2 := 1; `unit-activation-scale` input_global_scale = fc2_input_scale := 1 (w2_weight_scale_2 = s2).
+   */
+  prepareLayer(layer: CheckpointLayer, request: { contract: Contract; threshold: number; leaveIn?: ('baked-block-scales' | 'unit-activation-scale')[] }, options?: TaskOptions): Promise<PreparedLayer>;
+  /** codes [R, C/2] (fp4) * block scales [R, C/16] (linear E4M3) * multiplier, as F32 [R, C]: what a quantized stage means. */
+  dequantize(codes: NativeTensor, scales: NativeTensor, multiplier: number): Promise<NativeTensor>;
   /** Built-in "reference" and "cpu"; otherwise the path of a provider library. Throws `provider-load` with the reason. */
   openProvider(nameOrPath: string): Provider;
   decide(request: DecideRequest): Decision;
   compare(a: NativeTensor, b: NativeTensor, options: { rtol: number; atol: number; worst: number }): Promise<Comparison>;
   /** |a-b| (signed a-b in mean) as a tile of the last two dimensions. */
+  /** a/b element by element as a tile of one plane; both tensors are read in logical rows and columns through their own layouts. */
+  ratioTile(a: NativeTensor, b: NativeTensor, request: TileRequest): Promise<Tile>;
   differenceTile(a: NativeTensor, b: NativeTensor, request: TileRequest): Promise<Tile>;
   /** Router on float32 logits [T, E] -> ids [T, k], weights [T, k]. */
   route(request: { logits: Float32Array; tokens: number; experts: number; topK: number; scoring: 'softmax' | 'sigmoid'; bias: Float32Array | null; renormalize: boolean; scale: number; groups: number; topGroups: number }): { topkIds: Int32Array; topkWeights: Float32Array };
