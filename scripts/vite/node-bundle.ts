@@ -21,7 +21,6 @@ const optional = ['bufferutil', 'utf-8-validate'];
 export function nodeBundle({ name, entry, target }: NodeBundle): UserConfig {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   return {
-    configFile: false,
     root,
     publicDir: false,
     logLevel: 'warn',

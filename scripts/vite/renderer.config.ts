@@ -6,7 +6,6 @@ const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, im
 
 /** The window: plain files that both the custom scheme of Electron and the HTTP host serve under a strict CSP. */
 export default defineConfig({
-  configFile: false,
   root: inRepository('renderer'),
   // Relative, so that the same files work under a scheme, a port and a path with a token.
   base: './',

@@ -1,0 +1,21 @@
+import type { ElectronApplication, Page } from '@playwright/test';
+
+export type HostName = 'web' | 'electron';
+
+/** What a host is asked to open. */
+export interface Launch {
+  /** Checkpoint or session folder; none opens the empty window. */
+  open: string | undefined;
+  /** Folder for settings and whatever else the app keeps; removed after the test. */
+  folder: string;
+}
+
+/** A running app with its first window. */
+export interface RunningHost {
+  page: Page;
+  /** Only on the electron host: the main process. */
+  electron: ElectronApplication | undefined;
+  /** What the app printed so far, for a failing test's report. */
+  output(): string;
+  close(): Promise<void>;
+}

@@ -1,0 +1,23 @@
+import { expect, type Locator } from '@playwright/test';
+import type { App } from './app';
+
+export type Theme = 'dark' | 'light';
+
+/**
+ * Compares a panel (or, for 'window', the whole window) in a theme with its baseline `PANEL-THEME.png`.
+ *
+ * Waits for the fonts and the idle signal, never for a time. Places that show measured times or rates must be given in
+ * `mask`: they differ on every run.
+ * @param panel value of the panel's `data-panel` attribute, or 'window'.
+ */
+export async function shot(app: App, panel: string, theme: Theme, mask: Locator[] = []): Promise<void> {
+  const { page } = app;
+  await app.command('view.theme', { theme });
+  await page.evaluate(() => document.fonts.ready.then(() => undefined));
+  await app.idle();
+  expect(await page.evaluate(() => devicePixelRatio), 'device pixel ratio').toBe(1);
+  const options = { mask, maskColor: '#808080', animations: 'disabled', caret: 'hide', scale: 'css' } as const;
+  const name = `${panel}-${theme}.png`;
+  if (panel === 'window') await expect(page).toHaveScreenshot(name, options);
+  else await expect(page.locator(`[data-panel="${panel}"]`)).toHaveScreenshot(name, options);
+}
