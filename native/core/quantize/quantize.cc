@@ -1,0 +1,134 @@
+#include "core/quantize/quantize.h"
+
+#include <cfloat>
+#include <cmath>
+#include <limits>
+
+#include "core/formats/e2m1.h"
+#include "core/formats/e4m3.h"
+
+namespace moe {
+namespace {
+
+constexpr float kSixth = 1.0F / 6.0F;
+
+/// rcp.approx.ftz.f32 (see the header): subnormals count as zero, 1/0 = inf, 1/inf = 0.
+float rcp(float x) {
+  if (std::fabs(x) < FLT_MIN) x = std::copysign(0.0F, x);
+  const float y = 1.0F / x;
+  return std::fabs(y) < FLT_MIN ? std::copysign(0.0F, y) : y;
+}
+
+/// Largest |x|, dropping NaN operands; NaN only when all are NaN (max.f32 / hmax2).
+float amax_dropping_nan(const float* x) {
+  float peak = std::fabs(x[0]);
+  for (int i = 1; i < kBlock; ++i) {
+    const float a = std::fabs(x[i]);
+    if (a > peak || std::isnan(peak)) peak = a;
+  }
+  return peak;
+}
+
+/// min.f32: a NaN operand is dropped.
+float min_448(float x) { return x < kE4m3Max ? x : kE4m3Max; }
+
+void encode_scaled(const float* x, float multiplier, Fp4Block& out) {
+  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(x[i] * multiplier);
+}
+
+Fp4Block cutlass(const float* x, float g, bool fast) {
+  Fp4Block out{};
+  const float peak = amax_dropping_nan(x);
+  const float sf = fast ? g * (peak * rcp(6.0F)) : (peak != 0 ? peak * (g * kSixth) : 0.0F);
+  out.sf = e4m3_encode(sf);
+  const float quantized = e4m3_decode(out.sf);
+  float multiplier = 0;
+  if (peak != 0) multiplier = fast ? rcp(quantized * rcp(g)) : std::fmin(1.0F / (quantized * (1.0F / g)), FLT_MAX);
+  encode_scaled(x, multiplier, out);
+  return out;
+}
+
+Fp4Block b12x(const float* x, float gs, bool fast) {
+  Fp4Block out{};
+  if (fast && gs == 0) return out;
+  const float peak = amax_dropping_nan(x);
+  const float inverse = rcp(gs);
+  out.sf = e4m3_encode(min_448(fast ? inverse * (peak * rcp(6.0F)) : peak / (6.0F * gs)));
+  const float quantized = e4m3_decode(out.sf);
+  if (quantized == 0 || gs == 0) return out;
+  encode_scaled(x, fast ? rcp(quantized) * inverse : 1.0F / (quantized * gs), out);
+  return out;
+}
+
+Fp4Block direct_micro(const float* x, float gs) {
+  Fp4Block out{};
+  float peak = 0;
+  for (int i = 0; i < kBlock; ++i) {
+    const float a = std::fabs(x[i]);
+    if (a > peak) peak = a;
+  }
+  float sf = static_cast<float>(static_cast<double>(peak) * static_cast<double>(gs) / 6.0);
+  if (sf > kE4m3Max) sf = kE4m3Max;
+  out.sf = e4m3_encode(sf);
+  float effective = gs != 0 ? e4m3_decode(out.sf) / gs : 0.0F;
+  if (effective < 1e-30F) effective = 1e-30F;
+  encode_scaled(x, 1.0F / effective, out);
+  return out;
+}
+
+}  // namespace
+
+Fp4Block quantize_block(Quantizer quantizer, const float* x, float global_scale) {
+  switch (quantizer) {
+    case Quantizer::kCutlassFast: return cutlass(x, global_scale, true);
+    case Quantizer::kCutlassExact: return cutlass(x, global_scale, false);
+    case Quantizer::kB12xExact: return b12x(x, global_scale, false);
+    case Quantizer::kB12xFast: return b12x(x, global_scale, true);
+    case Quantizer::kDirectMicro: break;
+  }
+  return direct_micro(x, global_scale);
+}
+
+Fp4Block quantize_block_ideal(const double* x, double scale) {
+  Fp4Block out{};
+  double peak = 0;
+  bool nan = false;
+  for (int i = 0; i < kBlock; ++i) {
+    nan = nan || std::isnan(x[i]);
+    peak = std::fmax(peak, std::fabs(x[i]));
+  }
+  if (nan) {
+    out.codes.fill(7);
+    out.sf = kE4m3NaN;
+    return out;
+  }
+  out.sf = e4m3_encode(std::fmin(peak / 6.0 / scale, 448.0));
+  const double step = static_cast<double>(e4m3_decode(out.sf)) * scale;
+  for (int i = 0; i < kBlock; ++i) {
+    const uint8_t magnitude = step != 0 ? e2m1_encode(std::fabs(x[i]) / step) : uint8_t{0};
+    out.codes[i] = static_cast<uint8_t>(magnitude | (x[i] < 0 ? 8U : 0U));
+  }
+  return out;
+}
+
+void pack_codes(const std::array<uint8_t, 16>& codes, uint8_t* packed) {
+  for (int i = 0; i < 8; ++i) packed[i] = static_cast<uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4U);
+}
+
+void quantize_row(Quantizer quantizer, const float* x, int64_t k, float global_scale, uint8_t* packed, uint8_t* sf) {
+  for (int64_t block = 0; block < k / kBlock; ++block) {
+    const Fp4Block out = quantize_block(quantizer, x + block * kBlock, global_scale);
+    pack_codes(out.codes, packed + block * 8);
+    sf[block] = out.sf;
+  }
+}
+
+void quantize_row_ideal(const double* x, int64_t k, double scale, uint8_t* packed, uint8_t* sf) {
+  for (int64_t block = 0; block < k / kBlock; ++block) {
+    const Fp4Block out = quantize_block_ideal(x + block * kBlock, scale);
+    pack_codes(out.codes, packed + block * 8);
+    sf[block] = out.sf;
+  }
+}
+
+}  // namespace moe
