@@ -96,5 +96,9 @@ export const shellRequests = {
   /** native file dialog; on the web host a typed path. null = cancelled */
   'shell.pickFolder': request(z.object({ title: z.string() }), z.object({ path: z.string().nullable() })),
   'shell.saveFile': request(z.object({ name: z.string(), bytes: z.unknown() }), z.object({ path: z.string().nullable() })),
+  /** a new engine process after `engine-gone`; every window then gets a `state` event */
+  'shell.restartEngine': request(none, none),
   'shell.about': request(none, z.object({ version: z.string(), host: z.enum(['electron', 'web', 'memory']), electron: z.string(), chromium: z.string(), node: z.string() })),
 } as const;
+export type ShellRequests = typeof shellRequests;
+export type ShellRequestName = keyof ShellRequests;
