@@ -7,6 +7,9 @@ import { repository } from './places.mjs';
 
 const running = new Set();
 
+/** The output lands in logs and error messages, where colour codes are noise. */
+const plain = ({ FORCE_COLOR: _, ...env }) => ({ ...env, NO_COLOR: '1' });
+
 function endGroup(child, signal) {
   try {
     process.kill(-child.pid, signal);
@@ -50,7 +53,7 @@ export async function runChild(program, args, { limitS, env = process.env, cwd =
   const write = openSync(file, 'w');
   const read = openSync(file, 'r');
   const started = Date.now();
-  const child = spawn(program, args, { cwd, env, stdio: ['ignore', write, write], detached: true });
+  const child = spawn(program, args, { cwd, env: plain(env), stdio: ['ignore', write, write], detached: true });
   closeSync(write);
   running.add(child);
 

@@ -27,5 +27,7 @@ export async function ensureDependencies() {
   console.log(`npm ci (${why})`);
   const result = await runChild('npm', ['ci', '--no-progress'], { limitS: 600, quiet: true });
   const failure = failureOf(result);
-  if (failure) throw new Error(`npm ci ${failure}\n${result.output.trim().split('\n').slice(-15).join('\n')}`);
+  // npm says what is wrong first and prints its own help after it.
+  const words = result.output.split('\n').filter((line) => !line.includes('EBADENGINE'));
+  if (failure) throw new Error(`npm ci ${failure}\n${words.slice(0, 20).join('\n')}`);
 }
