@@ -1,0 +1,18 @@
+// Entry point of the addon: one list of areas.
+#include <napi.h>
+
+#include "addon/addon_data.h"
+#include "addon/init.h"
+
+namespace moe::addon {
+
+static Napi::Object init_all(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new AddonData());  // deleted with the environment
+  init_info(env, exports);
+  return exports;
+}
+
+}  // namespace moe::addon
+
+static Napi::Object init(Napi::Env env, Napi::Object exports) { return moe::addon::init_all(env, exports); }
+NODE_API_MODULE(moescope, init)

@@ -1,0 +1,10 @@
+// One Init function an area; addon.cc calls each. A new area adds its line here and in addon.cc.
+#pragma once
+
+#include <napi.h>
+
+namespace moe::addon {
+
+void init_info(Napi::Env env, Napi::Object exports);
+
+}  // namespace moe::addon
