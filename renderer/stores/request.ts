@@ -1,21 +1,17 @@
-/** The one way for panels and commands to ask the engine; counts what is under way, so that idle() can wait for it. */
+/** The one way for panels and commands to ask the engine. */
 import { AppError } from '../../electron/contract/errors';
 import type { Params, Reply, RequestName } from '../../electron/contract/messages';
 import { showFailure, type Task, useConnection } from './connection';
+import { trackWork } from './idle';
 
 export interface AskOptions {
+  /** Aborting ends the request with code `cancelled`. */
   signal?: AbortSignal;
   /** Makes it a task: a progress bar with this label and a Cancel button once it takes longer than 300 ms. */
   label?: string;
 }
 
-let pending = 0;
 let nextKey = 1;
-
-/** Requests sent and not yet answered, over the whole window. */
-export function pendingRequests(): number {
-  return pending;
-}
 
 /**
  * Sends a request and gives its reply.
@@ -24,33 +20,26 @@ export function pendingRequests(): number {
 export async function ask<N extends RequestName>(
   name: N,
   params: Params<N>,
-  options: AskOptions = {},
+  { signal, label }: AskOptions = {},
 ): Promise<Reply<N>> {
-  const { client, reason } = useConnection.getState();
-  if (!client) {
-    throw new AppError({
-      code: 'engine-gone',
-      message: reason || 'The engine is not connected yet.',
-      subject: name,
-      remedy: 'Restart the engine from the status bar or with the command "Restart engine".',
-    });
-  }
+  const { client } = useConnection.getState();
+  if (!client) throw new AppError({ code: 'engine-gone', message: 'The window has no engine yet.', subject: name });
   const abort = new AbortController();
   const forward = () => abort.abort();
-  if (options.signal?.aborted) abort.abort();
-  options.signal?.addEventListener('abort', forward);
-  const key = options.label ? addTask(options.label, forward) : null;
-  pending++;
+  if (signal?.aborted) abort.abort();
+  signal?.addEventListener('abort', forward);
+  const key = label ? addTask(label, forward) : null;
+  const done = trackWork();
   try {
     return await client.request(name, params, {
       signal: abort.signal,
-      onId: (request) => key !== null && updateTask(key, { request }),
+      ...(key !== null && { onProgress: (progress) => updateTask(key, progress) }),
     });
   } catch (thrown) {
     throw AppError.from(thrown);
   } finally {
-    pending--;
-    options.signal?.removeEventListener('abort', forward);
+    done();
+    signal?.removeEventListener('abort', forward);
     if (key !== null) useConnection.setState(({ tasks }) => ({ tasks: tasks.filter((task) => task.key !== key) }));
   }
 }
@@ -71,14 +60,14 @@ export async function askOrShow<N extends RequestName>(
 
 function addTask(label: string, cancel: () => void): number {
   const key = nextKey++;
-  const task: Task = { key, request: null, label, done: 0, total: 0, startedAt: performance.now(), cancel };
+  const task: Task = { key, label, done: 0, total: 0, startedAt: performance.now(), cancel };
   useConnection.setState(({ tasks }) => ({ tasks: [...tasks, task] }));
   return key;
 }
 
-/** Changes the fields of one task. */
-export function updateTask(key: number, change: Partial<Task>): void {
+function updateTask(key: number, progress: { label: string; done: number; total: number }): void {
+  const { label, done, total } = progress;
   useConnection.setState(({ tasks }) => ({
-    tasks: tasks.map((task) => (task.key === key ? { ...task, ...change } : task)),
+    tasks: tasks.map((task) => (task.key === key ? { ...task, label: label || task.label, done, total } : task)),
   }));
 }

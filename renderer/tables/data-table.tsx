@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/useSemanticElements: rows are virtual and placed by hand, so ARIA's grid and not a <table>
+// biome-ignore-all lint/a11y/useFocusableInteractive: the grid has the focus and moves its selection itself
 /** A table of any length: rows are made only where they can be seen; sorted by a click on a header; moved in by keyboard. */
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, memo, useEffect, useMemo, useRef, useState } from 'react';
@@ -73,7 +75,6 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
     });
 
   return (
-    // biome-ignore lint/a11y/useSemanticElements: rows are virtual, so a grid with row indices and not a <table>
     <div
       className="data-table"
       role="grid"
