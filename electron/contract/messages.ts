@@ -3,11 +3,21 @@
  * parse with it. The same messages go over an Electron port, a WebSocket and the in-memory host.
  */
 import { z } from 'zod';
-import { BatchDetailSchema, BatchRowSchema, DiffSchema, RunStatsSchema, TileSchema, TimelineSchema, WhatIfSchema, sides, stages } from './batch';
 import { float64Array } from './arrays';
+import {
+  BatchDetailSchema,
+  BatchRowSchema,
+  DiffSchema,
+  RunStatsSchema,
+  sides,
+  stages,
+  TileSchema,
+  TimelineSchema,
+  WhatIfSchema,
+} from './batch';
 import { AppErrorSchema } from './errors';
-import { CheckpointSummarySchema, LayerSummarySchema, contracts, paths } from './layer';
-import { BookmarkSchema, EngineStateSchema, SessionInfoSchema, WorkloadSchema } from './session';
+import { CheckpointSummarySchema, contracts, LayerSummarySchema, paths } from './layer';
+import { BookmarkSchema, EngineStateSchema, SessionInfoSchema, WorkloadChangeSchema, WorkloadSchema } from './session';
 import { PickSchema, TensorDescriptorSchema, TensorStatsSchema } from './tensor';
 
 /** Raised when a message changes shape; hello refuses a different one. */
@@ -15,49 +25,97 @@ export const CONTRACT_VERSION = 1;
 
 const none = z.object({});
 const batchIndex = z.number().int().min(0);
-const rectangle = { row0: z.number().int(), rows: z.number().int().min(1), col0: z.number().int(), cols: z.number().int().min(1), outRows: z.number().int().min(1).max(1024), outCols: z.number().int().min(1).max(1024) };
+const rectangle = {
+  row0: z.number().int(),
+  rows: z.number().int().min(1),
+  col0: z.number().int(),
+  cols: z.number().int().min(1),
+  outRows: z.number().int().min(1).max(1024),
+  outCols: z.number().int().min(1).max(1024),
+};
 const tensorId = { id: z.string(), /** batch of a `batch/...` tensor */ batch: batchIndex.optional() };
 
 const request = <P extends z.ZodType, R extends z.ZodType>(params: P, reply: R) => ({ params, reply });
 
 export const requests = {
-  hello: request(z.object({ contract: z.number().int() }), z.object({ contract: z.number().int(), tool: z.string(), state: EngineStateSchema })),
+  hello: request(
+    z.object({ contract: z.number().int() }),
+    z.object({ contract: z.number().int(), tool: z.string(), state: EngineStateSchema }),
+  ),
   'checkpoint.open': request(z.object({ path: z.string() }), CheckpointSummarySchema),
   'layer.load': request(
-    z.object({ layer: z.number().int().optional(), contract: z.enum(contracts).optional(), merge: z.enum(['max', 'column-0']).optional(), provider: z.string().optional(), rules: z.string().optional(), threshold: z.number().int().min(0).optional() }),
+    z.object({
+      layer: z.number().int().optional(),
+      contract: z.enum(contracts).optional(),
+      merge: z.enum(['max', 'column-0']).optional(),
+      provider: z.string().optional(),
+      rules: z.string().optional(),
+      threshold: z.number().int().min(0).optional(),
+    }),
     LayerSummarySchema,
   ),
-  'run.start': request(z.object({ workload: WorkloadSchema.partial().optional() }), none),
+  'run.start': request(z.object({ workload: WorkloadChangeSchema.optional() }), none),
   'run.pause': request(none, none),
   /** run exactly one batch, then pause; `tokens` overrides the workload */
   'run.step': request(z.object({ tokens: z.number().int().min(1).optional() }), BatchRowSchema),
   'run.reset': request(none, none),
   'run.threshold': request(z.object({ tokens: z.number().int().min(0) }), z.object({ tokens: z.number().int() })),
-  'run.workload': request(WorkloadSchema.partial(), WorkloadSchema),
+  'run.workload': request(WorkloadChangeSchema, WorkloadSchema),
   'run.stats': request(none, RunStatsSchema),
   'run.whatIf': request(z.object({ threshold: z.number().int().min(0) }), WhatIfSchema),
-  'batches.rows': request(z.object({ first: z.number().int(), count: z.number().int().min(1).max(500), path: z.enum(paths).optional() }), z.object({ total: z.number().int(), rows: z.array(BatchRowSchema) })),
-  'batches.timeline': request(z.object({ first: z.number(), last: z.number(), columns: z.number().int().min(1).max(4096) }), TimelineSchema),
+  'batches.rows': request(
+    z.object({ first: z.number().int(), count: z.number().int().min(1).max(500), path: z.enum(paths).optional() }),
+    z.object({ total: z.number().int(), rows: z.array(BatchRowSchema) }),
+  ),
+  'batches.timeline': request(
+    z.object({ first: z.number(), last: z.number(), columns: z.number().int().min(1).max(4096) }),
+    TimelineSchema,
+  ),
   'batch.detail': request(z.object({ batch: batchIndex }), BatchDetailSchema),
   /** nearest batch on another path, looking both ways; null when there is none */
   'batch.nearestOther': request(z.object({ batch: batchIndex }), z.object({ batch: z.number().int().nullable() })),
-  'batch.rerun': request(z.object({ batch: batchIndex, path: z.enum(['b12x', 'cutlass']) }), z.object({ microseconds: z.number(), nrmse: z.number(), cosine: z.number(), identical: z.boolean() })),
+  'batch.rerun': request(
+    z.object({ batch: batchIndex, path: z.enum(['b12x', 'cutlass']) }),
+    z.object({ microseconds: z.number(), nrmse: z.number(), cosine: z.number(), identical: z.boolean() }),
+  ),
   'tensor.list': request(z.object({ batch: batchIndex.optional() }), z.array(TensorDescriptorSchema)),
   'tensor.tile': request(z.object({ ...tensorId, plane: z.number().int(), ...rectangle }), TileSchema),
   /** this tensor divided by the other, element by element (b12x against CUTLASS ratio map) */
-  'tensor.ratioTile': request(z.object({ ...tensorId, against: z.string(), plane: z.number().int(), ...rectangle }), TileSchema),
+  'tensor.ratioTile': request(
+    z.object({ ...tensorId, against: z.string(), plane: z.number().int(), ...rectangle }),
+    TileSchema,
+  ),
   'tensor.histogram': request(z.object({ ...tensorId, plane: z.number().int() }), z.object({ counts: float64Array })),
   'tensor.stats': request(z.object(tensorId), z.array(TensorStatsSchema)),
-  'tensor.pick': request(z.object({ ...tensorId, plane: z.number().int(), row: z.number().int(), column: z.number().int() }), PickSchema),
-  'diff.stages': request(z.object({ batch: batchIndex, a: z.enum(sides), b: z.enum(sides), rtol: z.number().min(0), atol: z.number().min(0), causes: z.boolean() }), DiffSchema),
-  'diff.tile': request(z.object({ batch: batchIndex, a: z.enum(sides), b: z.enum(sides), stage: z.enum(stages), ...rectangle }), TileSchema),
+  'tensor.pick': request(
+    z.object({ ...tensorId, plane: z.number().int(), row: z.number().int(), column: z.number().int() }),
+    PickSchema,
+  ),
+  'diff.stages': request(
+    z.object({
+      batch: batchIndex,
+      a: z.enum(sides),
+      b: z.enum(sides),
+      rtol: z.number().min(0),
+      atol: z.number().min(0),
+      causes: z.boolean(),
+    }),
+    DiffSchema,
+  ),
+  'diff.tile': request(
+    z.object({ batch: batchIndex, a: z.enum(sides), b: z.enum(sides), stage: z.enum(stages), ...rectangle }),
+    TileSchema,
+  ),
   'session.record': request(z.object({ path: z.string(), taps: z.boolean(), notes: z.string().optional() }), none),
   'session.stopRecording': request(none, SessionInfoSchema),
   'session.open': request(z.object({ path: z.string() }), SessionInfoSchema),
   'session.close': request(none, none),
   'session.seek': request(z.object({ batch: batchIndex }), z.object({ batch: z.number().int() })),
   'session.play': request(z.object({ rate: z.number().positive() }), none),
-  'session.annotate': request(z.object({ notes: z.string().optional(), bookmark: BookmarkSchema.omit({ at: true }).optional() }), none),
+  'session.annotate': request(
+    z.object({ notes: z.string().optional(), bookmark: BookmarkSchema.omit({ at: true }).optional() }),
+    none,
+  ),
 } as const;
 
 export type Requests = typeof requests;
@@ -95,10 +153,22 @@ export type ToWindow = z.infer<typeof ToWindowSchema>;
 export const shellRequests = {
   /** native file dialog; on the web host a typed path. null = cancelled */
   'shell.pickFolder': request(z.object({ title: z.string() }), z.object({ path: z.string().nullable() })),
-  'shell.saveFile': request(z.object({ name: z.string(), bytes: z.unknown() }), z.object({ path: z.string().nullable() })),
+  'shell.saveFile': request(
+    z.object({ name: z.string(), bytes: z.unknown() }),
+    z.object({ path: z.string().nullable() }),
+  ),
   /** a new engine process after `engine-gone`; every window then gets a `state` event */
   'shell.restartEngine': request(none, none),
-  'shell.about': request(none, z.object({ version: z.string(), host: z.enum(['electron', 'web', 'memory']), electron: z.string(), chromium: z.string(), node: z.string() })),
+  'shell.about': request(
+    none,
+    z.object({
+      version: z.string(),
+      host: z.enum(['electron', 'web', 'memory']),
+      electron: z.string(),
+      chromium: z.string(),
+      node: z.string(),
+    }),
+  ),
 } as const;
 export type ShellRequests = typeof shellRequests;
 export type ShellRequestName = keyof ShellRequests;

@@ -1,12 +1,22 @@
 /** What is known of a recorded session, and of the source a window looks at. */
 import { z } from 'zod';
-import { CheckpointSummarySchema, LayerSummarySchema, ThresholdSchema, contracts } from './layer';
 import { AppErrorSchema } from './errors';
+import { CheckpointSummarySchema, contracts, LayerSummarySchema, ThresholdSchema } from './layer';
 
 /** Format version of `.moesession` directories; raise it with a numbered migration in engine/session/migrations. */
 export const SESSION_FORMAT = 1;
 
-export const DeviceSchema = z.object({ provider: z.string(), version: z.string(), name: z.string(), arch: z.string(), driver: z.string(), available: z.boolean(), reason: z.string(), timingSource: z.string(), threshold: z.boolean() });
+export const DeviceSchema = z.object({
+  provider: z.string(),
+  version: z.string(),
+  name: z.string(),
+  arch: z.string(),
+  driver: z.string(),
+  available: z.boolean(),
+  reason: z.string(),
+  timingSource: z.string(),
+  threshold: z.boolean(),
+});
 export type Device = z.infer<typeof DeviceSchema>;
 
 export const BookmarkSchema = z.object({ batch: z.number().int(), text: z.string(), at: z.string() });
@@ -51,6 +61,26 @@ export const WorkloadSchema = z.object({
   compareEvery: z.number().int().min(0).default(1),
 });
 export type Workload = z.infer<typeof WorkloadSchema>;
+
+const unwrapped = <T extends z.ZodType>(field: T | z.ZodDefault<T>): T =>
+  field instanceof z.ZodDefault ? (field.unwrap() as T) : field;
+const workload = WorkloadSchema.shape;
+/** A change of some fields. Its own schema and not `.partial()`, which would set every field left out to its default. */
+export const WorkloadChangeSchema = z
+  .object({
+    kind: workload.kind,
+    tokens: unwrapped(workload.tokens),
+    maxTokens: unwrapped(workload.maxTokens),
+    prefillShare: unwrapped(workload.prefillShare),
+    skew: unwrapped(workload.skew),
+    sigma: unwrapped(workload.sigma),
+    seed: unwrapped(workload.seed),
+    batches: unwrapped(workload.batches),
+    rate: unwrapped(workload.rate),
+    compareEvery: unwrapped(workload.compareEvery),
+  })
+  .partial();
+export type WorkloadChange = z.infer<typeof WorkloadChangeSchema>;
 
 export const runStates = ['empty', 'loading', 'ready', 'running', 'paused', 'replay', 'failed'] as const;
 
