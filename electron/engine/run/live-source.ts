@@ -1,0 +1,189 @@
+/** Batches of a layer that is loaded: columns kept, everything else made again from the seed when somebody looks. */
+
+import type { Side } from '../../contract/batch';
+import type { Decision, Threshold } from '../../contract/layer';
+import type { Workload } from '../../contract/session';
+import { CausesContext, measureCauses } from '../analysis/causes';
+import type { CancelFlag } from '../native/binding';
+import { layerTensor, setOfParameter } from '../tensors/layer-tensors';
+import { type BatchInput, generateBatch } from '../workload/generate';
+import { AnswerCache } from './answer-cache';
+import { BatchColumns } from './columns';
+import { describeProvenance, type LayerRuntime, tapNames } from './runtime';
+import type { Answer, Explanation, PathTimes, RunPath, Source, SourceTensor, Unavailable } from './source';
+
+/** What was in force from batch `from` on. */
+interface Segment<T> {
+  from: number;
+  value: T;
+}
+
+function inForce<T>(segments: readonly Segment<T>[], index: number): T {
+  let found = segments[0] as Segment<T>;
+  for (const segment of segments) {
+    if (segment.from > index) break;
+    found = segment;
+  }
+  return found.value;
+}
+
+const answerCacheBytes = 256 * 1024 * 1024;
+/** Stage times are kept for so many of the newest batches; older ones are measured again when opened. */
+const timesKept = 4096;
+
+export class LiveSource implements Source {
+  readonly kind = 'live';
+  readonly table: BatchColumns;
+  readonly runtime: LayerRuntime;
+  private readonly workloads: Segment<Workload>[] = [];
+  private readonly thresholds: Segment<Threshold>[] = [];
+  private readonly keptTimes = new Map<number, PathTimes[]>();
+  private readonly cache = new AnswerCache(answerCacheBytes);
+  private readonly causes: CausesContext;
+  private lastInput: BatchInput | null = null;
+
+  constructor(runtime: LayerRuntime, workload: Workload) {
+    this.runtime = runtime;
+    this.table = new BatchColumns(runtime.shape.topK);
+    this.causes = new CausesContext({
+      binding: runtime.binding,
+      provider: runtime.provider,
+      checkpoint: runtime.checkpoint,
+      contract: runtime.summary.contract,
+      decide: (tokens, force) => runtime.decide(tokens, force),
+    });
+    this.setWorkload(workload);
+    this.setThreshold(runtime.threshold);
+  }
+
+  get shape() {
+    return this.runtime.shape;
+  }
+  get contract() {
+    return this.runtime.summary.contract;
+  }
+  get activationScales() {
+    return { a1: this.runtime.summary.a1, a2: this.runtime.summary.a2 };
+  }
+
+  /** In force from the next batch on. */
+  setWorkload(workload: Workload): void {
+    pushSegment(this.workloads, this.table.length, workload);
+  }
+  setThreshold(threshold: Threshold): void {
+    pushSegment(this.thresholds, this.table.length, threshold);
+  }
+
+  rememberTimes(index: number, times: PathTimes[]): void {
+    this.keptTimes.set(index, times);
+    if (this.keptTimes.size > timesKept) this.keptTimes.delete(this.keptTimes.keys().next().value as number);
+  }
+
+  visible(): number {
+    return this.table.length;
+  }
+
+  async decision(index: number): Promise<Decision> {
+    return this.runtime.decide(this.table.tokens(index), 'auto', inForce(this.thresholds, index));
+  }
+
+  async times(index: number): Promise<PathTimes[]> {
+    return this.keptTimes.get(index) ?? [];
+  }
+
+  async input(index: number): Promise<BatchInput> {
+    if (this.lastInput?.index === index) return this.lastInput;
+    const workload = inForce(this.workloads, index);
+    const input = await generateBatch(
+      this.runtime.binding,
+      this.runtime.router,
+      workload,
+      index,
+      this.table.tokens(index),
+    );
+    this.lastInput = input;
+    return input;
+  }
+
+  available(): Side[] {
+    return this.runtime.hybrid ? ['b12x', 'cutlass', 'reference'] : ['b12x', 'reference'];
+  }
+
+  async answer(
+    index: number,
+    side: Side,
+    as: RunPath,
+    taps: boolean,
+    cancel?: CancelFlag,
+  ): Promise<Answer | Unavailable> {
+    if (as === 'cutlass' && !this.runtime.hybrid) {
+      const { hybrid } = this.runtime.summary;
+      return {
+        reason: hybrid.possible
+          ? 'The threshold is 0, so no CUTLASS scales were prepared. Set a threshold above 0.'
+          : hybrid.reason,
+      };
+    }
+    const key = `${index}/${side}/${as}/`;
+    const cached = this.cache.get(`${key}taps`) ?? (taps ? undefined : this.cache.get(key));
+    if (cached) return cached;
+    const input = await this.input(index);
+    const wanted = taps ? tapNames : [];
+    const result =
+      side === 'reference'
+        ? await this.runtime.runReference(input, as, wanted, cancel)
+        : await this.runtime.run(input, await this.decisionFor(index, as), wanted, cancel);
+    const answer: Answer = {
+      side,
+      path: as,
+      tensors: result.tensors,
+      provenance: side === 'reference' ? `reference (fp64) as ${as}` : describeProvenance(this.runtime.device),
+    };
+    this.cache.put(taps ? `${key}taps` : key, answer);
+    return answer;
+  }
+
+  /** The decision that ran, or the one of the other path forced under the same threshold. */
+  async decisionFor(index: number, path: RunPath): Promise<Decision> {
+    const ran = await this.decision(index);
+    if (ran.path === path) return ran;
+    return this.runtime.decide(this.table.tokens(index), path, inForce(this.thresholds, index));
+  }
+
+  async explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable> {
+    const { hybrid } = this.runtime.summary;
+    if (!hybrid.possible) return { reason: hybrid.reason };
+    return measureCauses(this.causes, await this.input(index), cancel);
+  }
+
+  async layerTensors(): Promise<SourceTensor[]> {
+    const { checkpoint, prepared } = this.runtime;
+    return [
+      ...checkpoint.tensors().map((tensor) => layerTensor('checkpoint', tensor)),
+      ...prepared.tensors().map((tensor) => layerTensor(setOfParameter(tensor.info().name), tensor)),
+      ...prepared.views().map((tensor) => layerTensor('b12x', tensor)),
+    ];
+  }
+
+  provenance(index: number): string {
+    const again = this.keptTimes.has(index) ? '' : '; stage times of this batch are no longer kept';
+    return describeProvenance(this.runtime.device) + again;
+  }
+
+  memoryBytes(): number {
+    const sets = this.runtime.summary.bytes;
+    const layer = sets.fp4 + sets.b12xScales + sets.cutlassScales + sets.multipliers;
+    return this.table.bytes + this.cache.bytes + layer;
+  }
+
+  async dispose(): Promise<void> {
+    this.cache.clear();
+    this.keptTimes.clear();
+    await this.causes.dispose();
+  }
+}
+
+function pushSegment<T>(segments: Segment<T>[], from: number, value: T): void {
+  if (segments.length > 0 && (segments[segments.length - 1] as Segment<T>).from === from) segments.pop();
+  segments.push({ from, value });
+}

@@ -1,0 +1,71 @@
+/**
+ * What a window looks at, live or recorded: one interface (the shape of Lichtblick's player sources, packages/suite-base
+ * src/players/IterablePlayer/IIterableSource.ts), so that every request is answered by the same code for both. What a
+ * source cannot give comes back as a reason, not as an error.
+ */
+import type { BatchDetail, Cause, Side } from '../../contract/batch';
+import type { Decision, LayerShape, Path } from '../../contract/layer';
+import type { TensorDescriptor } from '../../contract/tensor';
+import type { CancelFlag, NativeTensor } from '../native/binding';
+import type { BatchInput } from '../workload/generate';
+import type { BatchColumns } from './columns';
+
+export interface Unavailable {
+  reason: string;
+}
+export function isUnavailable(value: object): value is Unavailable {
+  return 'reason' in value;
+}
+
+/** The path whose scales a side has: the reference answers "as b12x" or "as CUTLASS". */
+export type RunPath = Exclude<Path, 'reference'>;
+
+/** One answer to a batch: "y" and whatever taps were asked for or recorded. */
+export interface Answer {
+  side: Side;
+  path: RunPath;
+  tensors: Record<string, NativeTensor>;
+  provenance: string;
+}
+
+export type PathTimes = BatchDetail['times'][number];
+
+/** A tensor of the layer with what the window needs to know about it. `multiplier`: global scale per plane, F32 [planes]. */
+export interface SourceTensor {
+  set: TensorDescriptor['set'];
+  name: string;
+  role: TensorDescriptor['role'];
+  note: string;
+  tensor: NativeTensor;
+}
+
+export interface Explanation {
+  causes: Cause[];
+  floor: number | null;
+}
+
+export interface Source {
+  readonly kind: 'live' | 'replay';
+  readonly table: BatchColumns;
+  /** Batches that may be seen: all of a live run, those up to the position of a replay. */
+  visible(): number;
+  readonly shape: LayerShape;
+  /** FC1 and FC2 input scale (small form), null for W4A16. */
+  readonly activationScales: { a1: number | null; a2: number | null };
+  readonly contract: 'unit-alpha' | 'activation-alpha' | 'clean';
+  decision(index: number): Promise<Decision>;
+  /** Times of each path that ran on this batch when it was first run, as far as they are still known. */
+  times(index: number): Promise<PathTimes[]>;
+  input(index: number, cancel?: CancelFlag): Promise<BatchInput | Unavailable>;
+  /** Sides that `answer` can give for this batch. */
+  available(index: number): Side[];
+  answer(index: number, side: Side, as: RunPath, taps: boolean, cancel?: CancelFlag): Promise<Answer | Unavailable>;
+  /** Causes and floor of the b12x / CUTLASS difference on this batch. */
+  explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable>;
+  layerTensors(): Promise<SourceTensor[]>;
+  /** Provider, version, device and timing source of this batch. */
+  provenance(index: number): string;
+  /** Bytes of tensors and batches held by this source. */
+  memoryBytes(): number;
+  dispose(): Promise<void>;
+}
