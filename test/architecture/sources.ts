@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseAst } from 'vite';
 
 /** Absolute path of the repository. */
 export const repository = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -48,7 +49,6 @@ export interface Import {
   line: number;
 }
 
-const javascript = /(?:\bfrom\s*|\bimport\s*\(\s*|\brequire\s*\(\s*|\bimport\s+)(['"])([^'"\n]+)\1/g;
 const cplusplus = /^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]/gm;
 
 const packageName = (specifier: string) => {
@@ -64,13 +64,32 @@ function targetOf(from: string, specifier: string): string {
   return specifier.startsWith('node:') ? 'node:' : packageName(specifier);
 }
 
-/** The imports of a TypeScript or JavaScript file: static, dynamic, re-exports and type imports alike. */
+type Node = { type: string; start: number; [key: string]: unknown };
+const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && 'type' in value;
+
+/** The node that names the imported module, for each way of importing; undefined for any other node. */
+function moduleName(node: Node): unknown {
+  if (node.type === 'TSExternalModuleReference') return node.expression;
+  if (node.type !== 'CallExpression')
+    return node.type === 'TSImportType' || /^(Im|Ex)port/.test(node.type) ? node.source : undefined;
+  const callee = node.callee as Node;
+  return callee.type === 'Identifier' && callee.name === 'require' ? (node.arguments as unknown[])[0] : undefined;
+}
+
+/** The imports of a TypeScript file: static, dynamic, re-exports, `require` and type imports alike. */
 export function importsOf({ path, text }: Source): Import[] {
-  const code = withoutComments(text);
-  return [...code.matchAll(javascript)].map((match) => {
-    const specifier = match[2] ?? '';
-    return { specifier, target: targetOf(path, specifier), line: lineAt(code, match.index) };
-  });
+  const found: Import[] = [];
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) return value.forEach(visit);
+    if (!isNode(value)) return;
+    const name = moduleName(value);
+    if (isNode(name) && typeof name.value === 'string') {
+      found.push({ specifier: name.value, target: targetOf(path, name.value), line: lineAt(text, value.start) });
+    }
+    Object.values(value).forEach(visit);
+  };
+  visit(parseAst(text, { lang: path.endsWith('x') ? 'tsx' : 'ts' }));
+  return found;
 }
 
 /** The includes of a C++ or CUDA file; a quoted one is `"..."`, a system one `<...>`. */
