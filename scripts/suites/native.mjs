@@ -1,5 +1,5 @@
 // The C++ tests: every doctest executable in build/native/test.
-import { closeSync, mkdtempSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { failureOf, runChild } from '../toolchain/child.mjs';
@@ -22,7 +22,7 @@ function isExecutable(path) {
  */
 export async function runNativeTests() {
   const folder = inRepository('build/native/test');
-  const programs = readdirSync(folder)
+  const programs = (existsSync(folder) ? readdirSync(folder) : [])
     .map((name) => join(folder, name))
     .filter((path) => !path.endsWith('.so') && isExecutable(path));
   const total = { passed: 0, failed: 0, skipped: 0 };

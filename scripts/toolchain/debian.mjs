@@ -47,7 +47,7 @@ export async function ensureDebianPackages(purpose, tools) {
     `${names.join(', ')} needed to ${purpose}; install with: sudo apt-get install ${names.join(' ')}`;
   if (!mayInstall()) throw new Error(ask(await absent()));
 
-  await withLock(cacheFolder('locks') + '/apt', async () => {
+  await withLock(`${cacheFolder('locks')}/apt`, async () => {
     const names = await absent();
     if (names.length === 0) return;
     console.log(`installing ${names.join(', ')} (needed to ${purpose})`);

@@ -80,7 +80,7 @@ function moduleName(node: Node): unknown {
 export function importsOf({ path, text }: Source): Import[] {
   const found: Import[] = [];
   const visit = (value: unknown): void => {
-    if (Array.isArray(value)) return value.forEach(visit);
+    if (Array.isArray(value)) value.forEach(visit);
     if (!isNode(value)) return;
     const name = moduleName(value);
     if (isNode(name) && typeof name.value === 'string') {

@@ -8,7 +8,7 @@ export type Theme = 'dark' | 'light';
  *
  * Waits for the fonts and the idle signal, never for a time. Places that show measured times or rates must be given in
  * `mask`: they differ on every run.
- * @param panel value of the panel's `data-panel` attribute, or 'window'.
+ * @param panel the panel's id (its frame carries `data-testid="panel-ID"`), or 'window'.
  */
 export async function shot(app: App, panel: string, theme: Theme, mask: Locator[] = []): Promise<void> {
   const { page } = app;
@@ -19,5 +19,5 @@ export async function shot(app: App, panel: string, theme: Theme, mask: Locator[
   const options = { mask, maskColor: '#808080', animations: 'disabled', caret: 'hide', scale: 'css' } as const;
   const name = `${panel}-${theme}.png`;
   if (panel === 'window') await expect(page).toHaveScreenshot(name, options);
-  else await expect(page.locator(`[data-panel="${panel}"]`)).toHaveScreenshot(name, options);
+  else await expect(page.getByTestId(`panel-${panel}`)).toHaveScreenshot(name, options);
 }
