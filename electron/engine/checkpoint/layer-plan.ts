@@ -267,7 +267,7 @@ function notesOf(
   const meant = quantization.exclude.matches(module) ? 'other' : quantization.expertAlgo(module);
   if (weightsOnly) {
     notes.push(
-      'W4A16: the checkpoint has no input scales. The CUTLASS path, hybrid dispatch and the contracts activation-alpha and clean cannot run; unit-alpha on b12x and weights-only can.',
+      'W4A16: the checkpoint has no input scales. The CUTLASS path (so any threshold above 0, and hybrid activation-alpha) and the contract clean cannot run; b12x with unit-alpha and weights-only can.',
     );
     if (meant === 'nvfp4')
       notes.push('The configuration says NVFP4 activations, but no input scale was exported; treated as weight-only.');
