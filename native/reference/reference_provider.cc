@@ -1,0 +1,56 @@
+#include "reference/reference_provider.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "core/parallel/pool.h"
+#include "core/provider/abi.h"
+#include "reference/layer.h"
+#include "reference/run.h"
+
+namespace moe::reference {
+namespace {
+
+moe_status capabilities(moe_capabilities* out) {
+  *out = {};
+  out->struct_size = sizeof *out;
+  out->paths = 1 << MOE_PATH_B12X | 1 << MOE_PATH_CUTLASS | 1 << MOE_PATH_REFERENCE;
+  out->activations = 1 << MOE_SILU | 1 << MOE_GELU_TANH | 1 << MOE_SWIGLUOAI | 1 << MOE_RELU2;
+  out->contracts = 1 << MOE_UNIT_ALPHA | 1 << MOE_ACTIVATION_ALPHA | 1 << MOE_CLEAN | 1 << MOE_IDEAL | 1 << MOE_IDEAL_PER_EXPERT |
+                   1 << MOE_WEIGHTS_ONLY;
+  out->taps = MOE_TAP_ALL;
+  out->cutlass_prefill_threshold = 1;
+  out->deterministic_only = 1;
+  out->timing_source = "steady_clock";
+  return MOE_OK;
+}
+
+moe_status probe(moe_device* out) {
+  *out = {};
+  out->struct_size = sizeof *out;
+  std::snprintf(out->name, sizeof out->name, "CPU, fp64 (%d threads)", pool_threads());
+  std::snprintf(out->arch, sizeof out->arch, "fp64");
+  out->available = 1;
+  out->memory_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));
+  return MOE_OK;
+}
+
+moe_status create_layer(const moe_layer_desc* desc, moe_layer** out) {
+  return abi::guarded([&] { *out = reinterpret_cast<moe_layer*>(new Layer(*desc)); });
+}
+
+moe_status run(moe_layer* layer, const moe_batch* batch, const moe_sink* sink) {
+  return abi::guarded([&] { run_batch(*reinterpret_cast<Layer*>(layer), *batch, abi::Outputs(*sink, *batch)); });
+}
+
+void destroy_layer(moe_layer* layer) { delete reinterpret_cast<Layer*>(layer); }
+
+constexpr moe_provider kProvider{MOE_PROVIDER_ABI, sizeof(moe_provider), "reference",   "1.0.0",       capabilities,
+                                 probe,            create_layer,         run,           destroy_layer, abi::last_error};
+
+}  // namespace
+
+const moe_provider* provider() { return &kProvider; }
+
+}  // namespace moe::reference
