@@ -81,20 +81,19 @@ class CheckpointLayer {
   std::vector<moe_projection> gate, up, down;
 
   bool has_input_scales() const { return w13_input_scale.has_value(); }
-  /// All of the above in that order.
-  std::vector<Tensor> tensors() const;
+  /// Block scales of gate and up as stored, of the experts that merging changed: what `gate` and `up` point to there.
+  std::shared_ptr<const HeapBacking> original_scales;
 
- private:
-  friend class Assembler;
-  /// Block scales of gate and up as stored, kept apart only when merging changed them.
-  std::shared_ptr<const Backing> original_scales_;
+  /// The tensors above, in that order.
+  std::vector<Tensor> tensors() const;
 };
 
-/// Reads, checks and merges a layer on all threads. Progress counts projections.
-/// Throws `unsupported-shape` (H or I not a multiple of 16, nothing to load), `usage` (arrays of the wrong length),
-/// `out-of-bounds`, `file-truncated`, `cancelled`, `out-of-memory`, and `bad-scale` with facts projection, expert and,
-/// for a block scale, row and column: a NaN or negative block scale, or an s2 or input scale that is not finite and
-/// positive (also in its inverted form).
+/// Reads, checks and merges a layer on all threads. Progress counts 2E steps: FC1 and FC2 of each expert.
+/// Throws `unsupported-shape` (H or I not a positive multiple of 16, no experts, top-k outside 1..E), `usage` (arrays of
+/// the wrong length, a file index outside the list), `out-of-bounds`, `file-truncated`, `cancelled`, `out-of-memory`, and
+/// `bad-scale` with facts projection (gate, up, down), field (weight_scale, weight_scale_2, input_scale), expert and, for
+/// a block scale, row and column: a NaN or negative block scale, or an s2 or input scale that is not finite and positive,
+/// as stored or inverted.
 std::shared_ptr<const CheckpointLayer> assemble(const AssembleSpec& spec, const Task& task);
 
 }  // namespace moe
