@@ -18,7 +18,7 @@ import type { Shell } from './shell';
 export type ConnectionState =
   | { status: 'connecting' }
   | { status: 'open' }
-  /** The engine's process ended; `shell.restartEngine()` starts a new one. */
+  /** The engine's process ended; `shell.restart()` starts a new one. */
   | { status: 'engine-gone'; error: AppErrorData }
   /** The host cannot be reached; tried again in `retryMs`, never again when it is null. */
   | { status: 'closed'; error: AppErrorData; retryMs: number | null };
@@ -26,6 +26,8 @@ export type ConnectionState =
 export interface RequestOptions {
   /** Aborting asks the engine to end the request, which then fails with code `cancelled`. */
   signal?: AbortSignal;
+  /** Called with the id under which the engine reports progress. */
+  onId?: (id: number) => void;
   onProgress?: (progress: { label: string; done: number; total: number }) => void;
 }
 
@@ -77,6 +79,13 @@ export class EngineClient {
     return this.connectionListeners.add(listener);
   }
 
+  /** Called with one sentence each time the engine or the connection is lost. Returns a function that ends the listening. */
+  onClose(listener: (reason: string) => void): () => void {
+    return this.onConnection((state) => {
+      if (state.status === 'engine-gone' || state.status === 'closed') listener(state.error.message);
+    });
+  }
+
   /** Parsed events of one name. Returns a function that ends the listening. */
   on<N extends EventName>(name: N, listener: (payload: EventPayload<N>) => void): () => void {
     const listeners = this.eventListeners.get(name) ?? new Listeners<never>();
@@ -91,7 +100,7 @@ export class EngineClient {
   request<N extends RequestName>(
     name: N,
     params: Params<N>,
-    { signal, onProgress }: RequestOptions = {},
+    { signal, onId, onProgress }: RequestOptions = {},
   ): Promise<Reply<N>> {
     const checked = requests[name].params.safeParse(params);
     if (!checked.success) {
@@ -104,6 +113,7 @@ export class EngineClient {
     if (connection === undefined || this.current.status === 'engine-gone') return Promise.reject(this.unavailable());
 
     const id = ++this.lastId;
+    onId?.(id);
     const cancel = () => connection.transport.send({ type: 'cancel', id });
     return new Promise<Reply<N>>((resolve, failed) => {
       const finish = () => {

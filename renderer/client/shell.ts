@@ -14,7 +14,7 @@ export interface Shell {
   saveFile(name: string, bytes: Uint8Array): Promise<string | null>;
   about(): Promise<About>;
   /** Starts a new engine process after `engine-gone`. */
-  restartEngine(): Promise<void>;
+  restart(): Promise<void>;
   /** Menu items of the host, as command ids. Returns a function that ends the listening. */
   onCommand(listener: (id: string) => void): () => void;
 }
@@ -45,7 +45,7 @@ export function electronShell(bridge: Bridge): Shell {
     pickFolder: async (title) => unwrap('shell.pickFolder', await bridge.pickFolder({ title })).path,
     saveFile: async (name, bytes) => unwrap('shell.saveFile', await bridge.saveFile({ name, bytes })).path,
     about: async () => unwrap('shell.about', await bridge.about()),
-    restartEngine: async () => {
+    restart: async () => {
       unwrap('shell.restartEngine', await bridge.restartEngine());
     },
     onCommand: (listener) => bridge.onCommand(listener),
@@ -62,7 +62,7 @@ export function webShell(request: (name: ShellRequestName) => Promise<unknown>, 
       return null;
     },
     about: async () => parseShellReply('shell.about', await request('shell.about')),
-    restartEngine: async () => {
+    restart: async () => {
       await request('shell.restartEngine');
     },
     onCommand: () => () => undefined,

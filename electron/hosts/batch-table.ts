@@ -1,0 +1,55 @@
+/** The first batches as a table on the terminal: what ran, why, how long, and how far the two paths are apart. */
+import type { BatchRow } from '../contract/batch';
+import type { Decision, DecisionStep } from '../contract/layer';
+
+const widths = { batch: 5, tokens: 6, path: 17, rule: 58, time: 10, nrmse: 9 };
+
+/**
+ * The step that decided: the last one of the chain whose comparison held, or the last one if none did (then it is the
+ * rule that everything else falls through to).
+ */
+export function decidingStep({ steps }: Decision): DecisionStep | undefined {
+  const held = steps.filter(({ outcome }) => outcome);
+  return held[held.length - 1] ?? steps[steps.length - 1];
+}
+
+/** "tokens 128 >= 64 tokens (argument)": a step in one line. */
+export function describeStep({ name, value, comparison, limit, unit, outcome, origin }: DecisionStep): string {
+  const negation = outcome ? '' : 'not ';
+  const where = origin.kind === 'constant' ? origin.where : origin.kind;
+  return `${name} ${value} ${negation}${comparison} ${limit}${unit === '' ? '' : ` ${unit}`} (${where})`;
+}
+
+/** Microseconds with a unit that keeps three digits. */
+export function duration(microseconds: number): string {
+  if (!Number.isFinite(microseconds)) return '-';
+  if (microseconds < 1000) return `${microseconds.toPrecision(3)} us`;
+  if (microseconds < 1e6) return `${(microseconds / 1000).toPrecision(3)} ms`;
+  return `${(microseconds / 1e6).toPrecision(3)} s`;
+}
+
+const cell = (text: string, width: number) =>
+  text.length > width ? `${text.slice(0, width - 3)}...` : text.padEnd(width);
+
+function line(batch: string, tokens: string, path: string, rule: string, time: string, nrmse: string): string {
+  return [
+    batch.padStart(widths.batch),
+    tokens.padStart(widths.tokens),
+    cell(path, widths.path),
+    cell(rule, widths.rule),
+    time.padStart(widths.time),
+    nrmse.padStart(widths.nrmse),
+  ].join('  ');
+}
+
+/** NRMSE is of the path that ran against the other one. */
+export const tableHead = (): string => line('batch', 'tokens', 'path', 'rule that decided', 'time', 'NRMSE');
+
+/** One batch; `decision` null when the engine did not tell. */
+export function tableRow(row: BatchRow, decision: Decision | null): string {
+  const step = decision === null ? undefined : decidingStep(decision);
+  const path = row.path === row.kernel ? row.path : `${row.path} ${row.kernel}`;
+  const rule = row.error === null ? (step === undefined ? '' : describeStep(step)) : row.error.message;
+  const nrmse = row.nrmse === null ? '-' : row.nrmse.toExponential(2);
+  return line(String(row.index), String(row.tokens), path, rule, duration(row.microseconds), nrmse);
+}
