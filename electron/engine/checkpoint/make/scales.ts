@@ -1,0 +1,92 @@
+/** How large the random weights are and which activation scales go with them. x ~ N(0, 1) is assumed. */
+import type { Activation } from '../../../contract/layer';
+import type { NativeBinding } from '../../native/binding';
+import { inputWidth, type ModelShape } from './shapes';
+
+export type ScaleKind = 'realistic' | 'power-of-two';
+
+export interface ScalePlan {
+  /** standard deviation of the FC1 and FC2 weights before quantization */
+  sigma13: number;
+  sigma2: number;
+  /** spread of the experts: each is multiplied by exp(spread * n), n ~ N(0, 1) */
+  spread: number;
+  /** input_scale of FC1 and FC2 (small form, amax / 2688) */
+  a1: number;
+  a2: number;
+}
+
+/** 6 (largest E2M1) * 448 (largest E4M3): amax that a scale of 1 can hold. */
+const formatMax = 2688;
+/** Smallest E4M3 normal. */
+const minNormal = 2 ** -6;
+
+/**
+ * `realistic`: FC1 gives values of about 1.2 standard deviations, so weight_scale_2 is 3e-5 .. 2e-4 and the input scales are
+ * near the 1.8e-3 and 1.2e-2 that exported models show.
+ *
+ * `power-of-two`: every contract must stay in E4M3's normal range, so that it differs from the others by rounding alone:
+ * - block scales baked as SF * s2 must reach 2^-6, so blocks need an amax of 6 * 2^-6 = 0.094 or more: the weights are made
+ *   large (4 / sqrt(K), at least 0.06), and `raiseBlockScales` lifts the few blocks that fall below;
+ * - under unit-alpha activations are quantized with global scale 1, so a block's amax must lie in 0.094 .. 2688: FC1 then
+ *   gives values of about 4 to 5 standard deviations, and act(gate) * up stays far inside;
+ * - input scales are powers of two that hold the same amax without clamping: 2688 * 2^-8 = 10.5 for x, 2688 * a2 for FC2.
+ */
+export function planScales(shape: ModelShape, kind: ScaleKind): ScalePlan {
+  const fc1 = Math.sqrt(inputWidth(shape));
+  const fc2 = Math.sqrt(shape.intermediate);
+  if (kind === 'power-of-two') {
+    return {
+      sigma13: Math.max(4 / fc1, 0.06),
+      sigma2: Math.max(4 / fc2, 0.06),
+      spread: 0,
+      a1: 2 ** -8,
+      a2: activationScale[shape.activation],
+    };
+  }
+  const fc1Sigma = 1.2;
+  return {
+    sigma13: fc1Sigma / fc1,
+    sigma2: fc1Sigma / fc2,
+    spread: 0.25,
+    a1: 4.9 / formatMax,
+    a2: realisticPeak(shape.activation, fc1Sigma) / formatMax,
+  };
+}
+
+/** Holds FC2's input for FC1 values of 5 standard deviations of 1: products reach about 25 sigma^2, squares 6.5^2 sigma^2. */
+const activationScale: Readonly<Record<Activation, number>> = {
+  silu: 2 ** -2,
+  gelu_tanh: 2 ** -2,
+  relu2: 2 ** -1,
+  // |act| <= 7 * (7 + 1) by its clamps.
+  swigluoai: 2 ** -5,
+};
+
+/** Largest FC2 input over some 10^6 values: of a product of two normals about 22 sigma^2, of a square 5^2 sigma^2. */
+function realisticPeak(activation: Activation, sigma: number): number {
+  return (activation === 'relu2' ? 25 : 22) * sigma * sigma;
+}
+
+/**
+ * Lifts block scales whose baked value SF * s2 would be subnormal to exactly 2^-6 / s2. Codes stay: the block's weights
+ * grow a little, which for random weights is only another draw.
+ * @param scale E4M3 codes, changed in place
+ * @returns how many were lifted
+ */
+export function raiseBlockScales(
+  scale: Uint8Array,
+  s2: number,
+  binding: Pick<NativeBinding, 'e4m3ToFloat' | 'floatToE4m3'>,
+): number {
+  const floor = minNormal / s2;
+  const floorCode = binding.floatToE4m3(floor);
+  const lift = Uint8Array.from({ length: 256 }, (_, code) => (binding.e4m3ToFloat(code) < floor ? 1 : 0));
+  let lifted = 0;
+  for (let i = 0; i < scale.length; i++) {
+    if (lift[scale[i]!] === 0) continue;
+    scale[i] = floorCode;
+    lifted++;
+  }
+  return lifted;
+}
