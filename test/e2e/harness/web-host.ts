@@ -15,7 +15,9 @@ interface Server {
 /** Starts `moescope serve` on a free port; its first JSON line with event `listening` carries the address and its token. */
 async function startServer({ open, folder }: Launch): Promise<Server> {
   const launcher = join(repository, 'electron/cli/bin.mjs');
-  const args = [launcher, 'serve', ...(open === undefined ? [] : [open]), '--port', '0', '--json'];
+  // Nothing runs until a spec says so, as in Electron's test mode: what the window shows is then the same every time.
+  const options = ['--port', '0', '--json', '--demo-batches', '0'];
+  const args = [launcher, 'serve', ...(open === undefined ? [] : [open]), ...options];
   const child = spawn(process.execPath, args, {
     cwd: repository,
     env: appEnvironment(folder),
