@@ -13,6 +13,7 @@ export async function startElectronHost({ open, folder }: Launch): Promise<Runni
       `--user-data-dir=${folder}`,
       repository,
       '--moescope-test',
+      `--window-size=${windowSize.width}x${windowSize.height}`,
       ...(open === undefined ? [] : [open]),
     ],
     cwd: repository,
@@ -26,9 +27,6 @@ export async function startElectronHost({ open, folder }: Launch): Promise<Runni
   try {
     const page = await app.firstWindow({ timeout: 60_000 });
     // Playwright's viewport does nothing here: the window itself has to have the size.
-    await app.evaluate(({ BrowserWindow }, size) => {
-      for (const window of BrowserWindow.getAllWindows()) window.setContentSize(size.width, size.height);
-    }, windowSize);
     await page.waitForFunction((size) => innerWidth === size.width && innerHeight === size.height, windowSize);
     return { page, electron: app, output: () => lines.join(''), close: () => closeFirmly(app) };
   } catch (error) {
