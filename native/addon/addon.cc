@@ -9,6 +9,10 @@ namespace moe::addon {
 static Napi::Object init_all(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AddonData());  // deleted with the environment
   init_info(env, exports);
+  init_mapped_file(env, exports);
+  init_tensor(env, exports);
+  init_checkpoint_layer(env, exports);
+  init_prepared_layer(env, exports);
   return exports;
 }
 

@@ -6,5 +6,9 @@
 namespace moe::addon {
 
 void init_info(Napi::Env env, Napi::Object exports);
+void init_mapped_file(Napi::Env env, Napi::Object exports);
+void init_tensor(Napi::Env env, Napi::Object exports);
+void init_checkpoint_layer(Napi::Env env, Napi::Object exports);
+void init_prepared_layer(Napi::Env env, Napi::Object exports);
 
 }  // namespace moe::addon
