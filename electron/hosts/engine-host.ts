@@ -37,8 +37,9 @@ export function runEngineHost(load: () => Promise<OpenEngine>): void {
   process.on('SIGINT', () => undefined);
 
   const end = async () => {
-    hub.close();
+    // First, so that a recording is ended in order; the hub's close would only start it.
     await engine?.close();
+    hub.close();
     process.exit(0);
   };
 
