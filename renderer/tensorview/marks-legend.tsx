@@ -21,12 +21,14 @@ export interface MarksLegendProps {
   onChange: (shown: Record<MarkName, boolean>) => void;
   /** share of the plane's elements, 0..1 */
   shares?: Record<MarkName, number> | null;
+  /** marks that can occur here; default: all */
+  names?: readonly MarkName[];
 }
 
-export function MarksLegend({ shown, onChange, shares }: MarksLegendProps) {
+export function MarksLegend({ shown, onChange, shares, names = markNames }: MarksLegendProps) {
   return (
     <fieldset className="marks-legend plain-fieldset" aria-label="Marks">
-      {markNames.map((name) => (
+      {names.map((name) => (
         <label key={name} title={`${markHints[name]}; small cells are tinted whole`}>
           <input
             type="checkbox"

@@ -1,4 +1,5 @@
 /** One heat map on the screen: holds source, view and look, asks for tiles, paints once a frame. No React here. */
+import { framePainter } from '../stores/idle';
 import { TileCache } from './cache';
 import { chooseLevel, overviewLevel, tileKey, tilesIn } from './levels';
 import { TileLoader } from './loader';
@@ -52,7 +53,7 @@ export class HeatMapScene {
   private formatCell: (value: number) => string = String;
   private picked: { row: number; column: number } | null = null;
   private hovered: { row: number; column: number } | null = null;
-  private frame = 0;
+  private readonly frame = framePainter(() => this.paint());
 
   constructor(
     private readonly canvases: SceneCanvases,
@@ -185,7 +186,7 @@ export class HeatMapScene {
   }
 
   dispose(): void {
-    cancelAnimationFrame(this.frame);
+    this.frame.cancel();
     this.loader.stop();
     this.painter.dispose();
     this.cache.clear();
@@ -208,8 +209,7 @@ export class HeatMapScene {
   }
 
   private schedule(): void {
-    cancelAnimationFrame(this.frame);
-    this.frame = requestAnimationFrame(() => this.paint());
+    this.frame.request();
   }
 
   /** Tiles on the screen, those of other levels first and the nearest level last among them. */

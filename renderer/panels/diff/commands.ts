@@ -1,0 +1,66 @@
+/** Commands of the panel. */
+import { type Side, sides, stages } from '../../../electron/contract/batch';
+import { AppError } from '../../../electron/contract/errors';
+import { argument } from '../../commands/arguments';
+import { type Command, registerCommands } from '../../commands/registry';
+import { setPair, setTolerance, useView } from '../../stores/view';
+import { showStage, useDiff } from './state';
+
+/** @throws AppError `usage` unless it is absent or one of the names. */
+function oneOf<T extends string>(args: unknown, key: string, names: readonly T[], command: string): T | undefined {
+  const text = argument(args, key, 'string');
+  const found = names.find((name) => name === text);
+  if (text === undefined || found !== undefined) return found;
+  throw new AppError({
+    code: 'usage',
+    message: `${command}: ${key} is unknown.`,
+    expected: names.join(', '),
+    found: text,
+  });
+}
+
+function changeTolerance(args: unknown) {
+  const change: { rtol?: number; atol?: number } = {};
+  for (const key of ['rtol', 'atol'] as const) {
+    const value = argument(args, key, 'number');
+    if (value === undefined) continue;
+    if (!(value >= 0 && Number.isFinite(value)))
+      throw new AppError({
+        code: 'usage',
+        message: `diff.setTolerance: ${key} must be a number, zero or more.`,
+        found: String(value),
+      });
+    change[key] = value;
+  }
+  setTolerance(change);
+}
+
+function changePair(args: unknown) {
+  const side = (key: 'a' | 'b') => oneOf<Side>(args, key, sides, 'diff.setPair');
+  const a = side('a');
+  const b = side('b');
+  setPair({ ...(a && { a }), ...(b && { b }) });
+}
+
+const commands: Command[] = [
+  { id: 'diff.setTolerance', title: 'Set the tolerance', group: 'Diff', hidden: true, run: changeTolerance },
+  { id: 'diff.setPair', title: 'Choose the pair', group: 'Diff', hidden: true, run: changePair },
+  {
+    id: 'diff.swap',
+    title: 'Swap the sides of the comparison',
+    group: 'Diff',
+    run: () => {
+      const { a, b } = useView.getState().pair;
+      setPair({ a: b, b: a });
+    },
+  },
+  {
+    id: 'diff.stage',
+    title: 'Show the first diverging stage',
+    group: 'Diff',
+    run: (args) => showStage(oneOf(args, 'stage', stages, 'diff.stage') ?? null),
+  },
+  { id: 'diff.fit', title: 'Show the whole difference', group: 'Diff', run: () => useDiff.setState({ view: null }) },
+];
+
+registerCommands(commands);

@@ -1,0 +1,222 @@
+/** Diff: two answers to the same batch, stage by stage, with what makes the difference. */
+import { type ReactNode, useEffect, useMemo, useState } from 'react';
+import { type Diff, type Side, sides } from '../../../electron/contract/batch';
+import { ExportButtons } from '../../charts/export-buttons';
+import { Block, EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
+import { useConnection } from '../../stores/connection';
+import { useSelection } from '../../stores/selection';
+import { type Requested, useRequest } from '../../stores/use-request';
+import { setPair, useView } from '../../stores/view';
+import { tableCsv } from '../../tables/columns';
+import { Causes } from './causes';
+import { DifferenceMap } from './difference-map';
+import { type StageRow, StageTable, stageColumns } from './stage-table';
+import { showStage, sideTitles, stageTitles, useDiff } from './state';
+import { ToleranceFields } from './tolerance-fields';
+import { UlpHistogram } from './ulp-histogram';
+import { type Worst, WorstTable, worstColumns } from './worst-table';
+import './diff-panel.css';
+
+export function DiffPanel() {
+  const engine = useConnection((state) => state.engine);
+  const batch = useSelection((state) => state.batch);
+  const { a, b } = useView((state) => state.pair);
+  const { rtol, atol } = useView((state) => state.tolerance);
+  const [causesOf, setCausesOf] = useState('');
+  const layer = engine?.layer ?? null;
+  const layerKey = layer ? JSON.stringify([engine?.source, engine?.session?.path, layer.prefix, layer.contract]) : '';
+  const asked = layer && batch !== null && a !== b ? { batch, a, b, rtol, atol, causes: false } : null;
+  const diff = useRequest('diff.stages', asked, layerKey);
+  // Causes are counterfactual runs: asked for apart, so that a tolerance that moves does not wait for them.
+  const causesKey = JSON.stringify([layerKey, batch, a, b]);
+  const wantCauses = asked !== null && causesOf === causesKey;
+  const causes = useRequest('diff.stages', wantCauses ? { ...asked, rtol: 0, atol: 0, causes: true } : null, layerKey);
+  const controls = (
+    <>
+      <PairChooser a={a} b={b} />
+      <ToleranceFields />
+      {batch !== null && <span className="muted number">batch {batch}</span>}
+    </>
+  );
+  const empty = reasonForNothing(!!layer, batch, a, b);
+  return (
+    <PanelFrame id="diff" title="Diff" controls={controls} scroll={false}>
+      {empty && <EmptyState title="Nothing to compare" reason={empty} />}
+      {!empty && diff.error && <ErrorState error={diff.error} />}
+      {!empty && !diff.error && !diff.data && (
+        <EmptyState
+          title="Comparing"
+          reason={`${sideTitles[a]} and ${sideTitles[b]} are run and compared stage by stage.`}
+        />
+      )}
+      {!empty && diff.data && (
+        <DiffView
+          diff={diff.data}
+          layerKey={layerKey}
+          stale={diff.loading}
+          causes={
+            <CausesBlock
+              request={causes}
+              asked={wantCauses}
+              measured={diff.data.stages.find(({ stage }) => stage === 'output')?.comparison?.nrmse ?? null}
+              onAsk={() => setCausesOf(causesKey)}
+            />
+          }
+        />
+      )}
+    </PanelFrame>
+  );
+}
+
+/** Why there can be no comparison; empty when there can. */
+function reasonForNothing(hasLayer: boolean, batch: number | null, a: Side, b: Side): string {
+  if (!hasLayer) return 'No layer is loaded: open a checkpoint or a session.';
+  if (batch === null) return 'Select a batch in Live, in Batch or on the timeline.';
+  if (a === b) return `${sideTitles[a]} is chosen on both sides: choose two different answers.`;
+  return '';
+}
+
+function PairChooser({ a, b }: { a: Side; b: Side }) {
+  const chooser = (which: 'a' | 'b', value: Side) => (
+    <select
+      className="select"
+      aria-label={which === 'a' ? 'Side a' : 'Side b'}
+      value={value}
+      onChange={(event) => setPair({ [which]: event.target.value as Side })}
+    >
+      {sides.map((side) => (
+        <option key={side} value={side}>
+          {sideTitles[side]}
+        </option>
+      ))}
+    </select>
+  );
+  return (
+    <span className="pair-chooser">
+      {chooser('a', a)}
+      <button
+        type="button"
+        className="button small"
+        aria-label="Swap the sides"
+        onClick={() => setPair({ a: b, b: a })}
+      >
+        ⇄
+      </button>
+      {chooser('b', b)}
+    </span>
+  );
+}
+
+interface CausesBlockProps {
+  request: Requested<Diff>;
+  asked: boolean;
+  measured: number | null;
+  onAsk: () => void;
+}
+
+function CausesBlock({ request, asked, measured, onAsk }: CausesBlockProps) {
+  const button = (
+    <button type="button" className="button small" disabled={asked && request.loading} onClick={onAsk}>
+      {asked && request.loading ? 'Measuring…' : 'Measure causes'}
+    </button>
+  );
+  return (
+    <Block title="Causes" note="NRMSE that each alone produces" actions={(!asked || request.loading) && button}>
+      {request.error && <ErrorState error={request.error} />}
+      {asked && request.data ? (
+        <Causes
+          causes={request.data.causes}
+          floor={request.data.floor}
+          measured={measured}
+          empty="The engine named no cause for this pair."
+        />
+      ) : (
+        !request.error && (
+          <p className="muted causes-empty">
+            {asked
+              ? 'Each cause is one run of both paths with only that cause left in.'
+              : 'Runs both paths again with one cause at a time; takes a few runs of this batch.'}
+          </p>
+        )
+      )}
+    </Block>
+  );
+}
+
+interface DiffViewProps {
+  diff: Diff;
+  layerKey: string;
+  /** a newer answer is on its way */
+  stale: boolean;
+  causes: ReactNode;
+}
+
+function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
+  const { stage: chosen, element } = useDiff();
+  const stageName = chosen ?? diff.firstDiverging ?? 'output';
+  const stage = diff.stages.find((candidate) => candidate.stage === stageName) ?? diff.stages[diff.stages.length - 1];
+  const rows = useMemo(
+    (): StageRow[] => diff.stages.map((entry) => ({ ...entry, firstDiverging: entry.stage === diff.firstDiverging })),
+    [diff],
+  );
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another batch or pair has other elements
+  useEffect(() => useDiff.setState({ element: null, view: null }), [diff.batch, diff.a, diff.b]);
+  if (!stage) return <EmptyState title="No stages" reason="The engine compared nothing for this batch." />;
+  const name = `batch${diff.batch}-${diff.a}-${diff.b}`;
+  const pickWorst = (worst: Worst) => useDiff.setState({ element: { row: worst.row, column: worst.column } });
+  const picked = element && stage.worst.find(({ row, column }) => row === element.row && column === element.column);
+  return (
+    <div className="diff" data-state={stale ? 'loading' : 'idle'}>
+      <div className="diff-main">
+        <Provenance lines={diff.provenance} />
+        <div className="diff-stages">
+          <StageTable rows={rows} selected={stage.stage} onSelect={showStage} />
+        </div>
+        <Block
+          title={`${sideTitles[diff.a]} - ${sideTitles[diff.b]}, ${stageTitles[stage.stage]}`}
+          note={picked ? `token ${picked.token}, slot ${picked.slot}, expert ${picked.expert}` : undefined}
+          className="diff-map-block"
+          actions={<ExportButtons name={`${name}-stages`} csv={() => tableCsv(stageColumns, rows)} />}
+        >
+          <DifferenceMap
+            key={stage.stage}
+            diff={diff}
+            stage={stage}
+            layerKey={layerKey}
+            onPick={(row, column) => useDiff.setState({ element: { row, column } })}
+          />
+        </Block>
+      </div>
+      <aside className="diff-side" aria-label="Causes and worst elements">
+        {causes}
+        <UlpHistogram comparison={stage.comparison} name={`${name}-${stage.stage}`} height={104} />
+        <Block
+          title="Worst elements"
+          note="largest |a - b|"
+          className="diff-worst"
+          actions={<ExportButtons name={`${name}-worst`} csv={() => tableCsv(worstColumns(diff), stage.worst)} />}
+        >
+          <WorstTable
+            diff={diff}
+            rows={stage.worst}
+            selected={element}
+            onSelect={pickWorst}
+            empty={stage.comparison ? 'The two answers are equal.' : stage.reason}
+          />
+        </Block>
+      </aside>
+    </div>
+  );
+}
+
+/** Where the two sides were computed; a warning when that is not one place. */
+function Provenance({ lines }: { lines: readonly string[] }) {
+  const places = [...new Set(lines)];
+  if (places.length > 1)
+    return (
+      <p className="diff-provenance warning" role="alert">
+        The two sides do not come from the same device or version: {places.join(' | ')}
+      </p>
+    );
+  return <p className="diff-provenance muted">{places[0] ?? 'The engine did not say where this was computed.'}</p>;
+}

@@ -1,0 +1,11 @@
+import { lazy } from 'react';
+import type { PanelDefinition } from '../registry';
+import './commands';
+
+export const panel: PanelDefinition = {
+  id: 'diff',
+  title: 'Diff',
+  order: 40,
+  summary: 'b12x, CUTLASS and reference compared stage by stage, with the causes of the difference',
+  component: lazy(() => import('./diff-panel').then((module) => ({ default: module.DiffPanel }))),
+};

@@ -1,0 +1,104 @@
+/** Every stage of the pair: how far apart, how much is within tolerance, and where it began. */
+import type { Stage, StageComparison } from '../../../electron/contract/batch';
+import { formatCosine, formatError, formatShare, formatValue } from '../../format/numbers';
+import type { Column } from '../../tables/columns';
+import { DataTable } from '../../tables/data-table';
+import { stageTitles } from './state';
+
+export interface StageRow {
+  stage: Stage;
+  rows: number;
+  columns: number;
+  comparison: StageComparison | null;
+  /** why there is no comparison */
+  reason: string;
+  firstDiverging: boolean;
+}
+
+type NumberKey = Exclude<keyof StageComparison, 'ulpHistogram'>;
+
+const figure = (
+  id: NumberKey,
+  header: string,
+  width: string,
+  format: (value: number) => string,
+  unit?: string,
+): Column<StageRow> => ({
+  id,
+  header,
+  width,
+  kind: 'number',
+  ...(unit && { unit }),
+  value: (row) => row.comparison?.[id] ?? null,
+  render: (row) => (row.comparison ? format(row.comparison[id]) : <span className="muted">-</span>),
+});
+
+/** 0.99999 must not read as 100 %. */
+export function formatWithin(share: number): string {
+  if (share === 1 || share === 0) return formatShare(share, 0);
+  const text = formatShare(share, 3);
+  return text === '100.000 %' ? '>99.999 %' : text === '0.000 %' ? '<0.001 %' : text;
+}
+
+export const stageColumns: readonly Column<StageRow>[] = [
+  {
+    id: 'stage',
+    header: 'stage',
+    width: '190px',
+    kind: 'text',
+    value: (row) => stageTitles[row.stage],
+    render: (row) => (
+      <>
+        {stageTitles[row.stage]}
+        {row.firstDiverging && <span className="diverging">first to diverge</span>}
+        {!row.comparison && (
+          <span className="muted stage-reason" title={row.reason}>
+            {row.reason}
+          </span>
+        )}
+      </>
+    ),
+  },
+  figure('maxAbs', 'max |a-b|', '92px', (value) => formatValue(value)),
+  figure('nrmse', 'NRMSE', '82px', formatError),
+  figure('cosine', 'cosine', '82px', formatCosine),
+  figure('withinTolerance', 'within', '92px', formatWithin),
+  figure('bestScale', 'best scale', '82px', (value) => formatValue(value, 6)),
+  {
+    id: 'nan',
+    header: 'NaN a, b',
+    width: '72px',
+    kind: 'number',
+    value: (row) => (row.comparison ? row.comparison.nanA + row.comparison.nanB : null),
+    render: (row) =>
+      row.comparison ? `${row.comparison.nanA}, ${row.comparison.nanB}` : <span className="muted">-</span>,
+  },
+  {
+    id: 'shape',
+    header: 'rows × columns',
+    width: '106px',
+    kind: 'number',
+    value: (row) => `${row.rows}×${row.columns}`,
+  },
+];
+
+export interface StageTableProps {
+  rows: readonly StageRow[];
+  selected: Stage;
+  onSelect: (stage: Stage) => void;
+}
+
+export function StageTable({ rows, selected, onSelect }: StageTableProps) {
+  return (
+    <DataTable
+      label="Stages"
+      testId="diff-stages"
+      columns={stageColumns}
+      rows={rows}
+      rowId={(row) => row.stage}
+      selected={selected}
+      onSelect={(row) => onSelect(row.stage)}
+      empty="The comparison has no stages."
+    />
+  );
+}

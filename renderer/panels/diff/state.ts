@@ -1,0 +1,49 @@
+/** Subject: how a difference is looked at. The batch, the pair and the tolerance live in the shared stores. */
+import { create } from 'zustand';
+import type { Diff, Side, Stage } from '../../../electron/contract/batch';
+import { defaultLook, type LookSettings } from '../../tensorview/look';
+import type { View } from '../../tensorview/viewport';
+
+export type StageDiff = Diff['stages'][number];
+
+export interface DiffState {
+  /** chosen stage; null = the first diverging one, else the output */
+  stage: Stage | null;
+  view: View | null;
+  look: LookSettings;
+  /** element of the stage picked in the map or in the worst elements */
+  element: { row: number; column: number } | null;
+}
+
+export const useDiff = create<DiffState>(() => ({
+  stage: null,
+  view: null,
+  look: defaultLook('diverging'),
+  element: null,
+}));
+
+/** Shows another stage from its whole. */
+export function showStage(stage: Stage | null): void {
+  useDiff.setState(({ look }) => ({ stage, view: null, element: null, look: { ...look, range: null } }));
+}
+
+export const sideTitles: Record<Side, string> = { b12x: 'b12x', cutlass: 'CUTLASS', reference: 'reference' };
+
+export const stageTitles: Record<Stage, string> = {
+  input: 'quantized input',
+  fc1: 'FC1',
+  activation: 'activation',
+  requantized: 'requantized',
+  fc2: 'FC2',
+  output: 'output',
+};
+
+/** What a row of the stage is. */
+export const stageRows: Record<Stage, string> = {
+  input: 'routed pair',
+  fc1: 'routed pair',
+  activation: 'routed pair',
+  requantized: 'routed pair',
+  fc2: 'routed pair',
+  output: 'token',
+};

@@ -1,0 +1,62 @@
+/** The elements that are furthest apart; a click leads to batch, token and expert, and to the place in the map. */
+import type { Diff } from '../../../electron/contract/batch';
+import { formatValue } from '../../format/numbers';
+import type { Column } from '../../tables/columns';
+import { DataTable } from '../../tables/data-table';
+import { type StageDiff, sideTitles } from './state';
+
+export type Worst = StageDiff['worst'][number];
+
+const whole = (id: 'token' | 'slot' | 'expert' | 'row' | 'column', width: string): Column<Worst> => ({
+  id,
+  header: id,
+  width,
+  kind: 'number',
+  value: (row) => (row[id] < 0 ? null : row[id]),
+});
+
+/** Columns for a pair; `a - b` is what the engine sorted by. */
+export function worstColumns(diff: Pick<Diff, 'a' | 'b'>): readonly Column<Worst>[] {
+  const side = (id: 'a' | 'b'): Column<Worst> => ({
+    id,
+    header: sideTitles[diff[id]],
+    width: '92px',
+    kind: 'number',
+    value: (row) => row[id],
+    render: (row) => formatValue(row[id], 6),
+  });
+  return [
+    whole('token', '54px'),
+    whole('slot', '48px'),
+    whole('expert', '56px'),
+    whole('row', '54px'),
+    whole('column', '62px'),
+    side('a'),
+    side('b'),
+  ];
+}
+
+export interface WorstTableProps {
+  diff: Pick<Diff, 'a' | 'b'>;
+  rows: readonly Worst[];
+  selected: { row: number; column: number } | null;
+  onSelect: (worst: Worst) => void;
+  empty: string;
+}
+
+const idOf = ({ row, column }: { row: number; column: number }) => `${row},${column}`;
+
+export function WorstTable({ diff, rows, selected, onSelect, empty }: WorstTableProps) {
+  return (
+    <DataTable
+      label="Worst elements"
+      testId="diff-worst"
+      columns={worstColumns(diff)}
+      rows={rows}
+      rowId={idOf}
+      selected={selected ? idOf(selected) : null}
+      onSelect={onSelect}
+      empty={empty}
+    />
+  );
+}

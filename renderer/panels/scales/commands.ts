@@ -1,0 +1,80 @@
+/** Commands of the panel. */
+import { AppError } from '../../../electron/contract/errors';
+import { argument, needed } from '../../commands/arguments';
+import { type Command, registerCommands } from '../../commands/registry';
+import { useConnection } from '../../stores/connection';
+import { ask } from '../../stores/request';
+import { useSelection } from '../../stores/selection';
+import { useView } from '../../stores/view';
+import { changeLook, pickElement, showPlane, showTensor, useScales } from './state';
+
+const noLayer = () => (useConnection.getState().engine?.layer ? null : 'No layer is loaded.');
+
+/** @throws AppError `missing-tensor` with the ids there are. */
+async function findTensor(id: string) {
+  const { batch } = useSelection.getState();
+  const tensors = await ask('tensor.list', batch === null ? {} : { batch });
+  const tensor = tensors.find((candidate) => candidate.id === id);
+  if (tensor) return tensor;
+  const expected = `one of ${tensors.map((candidate) => candidate.id).join(', ')}`;
+  throw new AppError({ code: 'missing-tensor', message: `There is no tensor "${id}".`, subject: id, expected });
+}
+
+async function open(args: unknown) {
+  const tensor = argument(args, 'tensor', 'string');
+  const plane = argument(args, 'plane', 'number');
+  const row = argument(args, 'row', 'number');
+  const column = argument(args, 'column', 'number');
+  useView.setState({ panel: 'scales' });
+  if (tensor !== undefined) showTensor(await findTensor(tensor));
+  if (plane !== undefined) showPlane(plane);
+  if (row !== undefined && column !== undefined) pickElement(plane ?? useScales.getState().plane, row, column);
+}
+
+function range(args: unknown) {
+  const lo = argument(args, 'lo', 'number');
+  const hi = argument(args, 'hi', 'number');
+  const log = argument(args, 'log', 'boolean');
+  changeLook({ range: lo !== undefined && hi !== undefined ? { lo, hi } : null, ...(log !== undefined && { log }) });
+}
+
+const commands: Command[] = [
+  { id: 'scales.open', title: 'Open scales', group: 'Scales', hidden: true, run: open },
+  {
+    id: 'scales.pick',
+    title: 'Pick an element',
+    group: 'Scales',
+    hidden: true,
+    unavailable: noLayer,
+    run: (args) =>
+      pickElement(
+        argument(args, 'plane', 'number') ?? useScales.getState().plane,
+        needed(argument(args, 'row', 'number'), 'scales.pick', 'row'),
+        needed(argument(args, 'column', 'number'), 'scales.pick', 'column'),
+      ),
+  },
+  {
+    id: 'scales.plane',
+    title: 'Show an expert',
+    group: 'Scales',
+    hidden: true,
+    unavailable: noLayer,
+    run: (args) => showPlane(needed(argument(args, 'plane', 'number'), 'scales.plane', 'plane')),
+  },
+  {
+    id: 'scales.ratio',
+    title: 'Show the values, not a ratio',
+    group: 'Scales',
+    unavailable: noLayer,
+    run: (args) => useScales.setState({ against: argument(args, 'against', 'string') ?? null }),
+  },
+  {
+    id: 'scales.fit',
+    title: 'Show the whole plane',
+    group: 'Scales',
+    run: () => useScales.setState({ view: null }),
+  },
+  { id: 'scales.range', title: 'Automatic colour range', group: 'Scales', run: range },
+];
+
+registerCommands(commands);

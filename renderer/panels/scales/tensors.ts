@@ -1,0 +1,79 @@
+/** The list of tensors in the order people look for them, and why a set may be missing. */
+import type { EngineState } from '../../../electron/contract/session';
+import type { TensorDescriptor, TensorSet } from '../../../electron/contract/tensor';
+
+export const setTitles: Record<TensorSet, string> = {
+  checkpoint: 'Checkpoint',
+  b12x: 'b12x, live',
+  cutlass: 'CUTLASS clones',
+  batch: 'Batch activations',
+};
+export const setOrder: readonly TensorSet[] = ['checkpoint', 'b12x', 'cutlass', 'batch'];
+
+const roleOrder = ['block-scale', 'multiplier', 'weight', 'activation'] as const;
+
+export interface TensorGroup {
+  set: TensorSet;
+  tensors: TensorDescriptor[];
+  /** why it is empty; empty otherwise */
+  reason: string;
+}
+
+/** Groups by set; scales first within each. */
+export function groupTensors(
+  tensors: readonly TensorDescriptor[],
+  engine: EngineState | null,
+  batch: number | null,
+): TensorGroup[] {
+  return setOrder.map((set) => {
+    const members = tensors
+      .filter((tensor) => tensor.set === set)
+      .sort((a, b) => roleOrder.indexOf(a.role) - roleOrder.indexOf(b.role) || a.name.localeCompare(b.name, 'en'));
+    return { set, tensors: members, reason: members.length > 0 ? '' : reasonOf(set, engine, batch) };
+  });
+}
+
+function reasonOf(set: TensorSet, engine: EngineState | null, batch: number | null): string {
+  const layer = engine?.layer;
+  if (set === 'cutlass') {
+    if (layer && !layer.hybrid.possible) return layer.hybrid.reason;
+    if (engine?.threshold.tokens === 0)
+      return 'The threshold is 0, so no scales were cloned before the b12x rewrite. Load the layer with a threshold above 0.';
+    return 'This source holds no CUTLASS scales.';
+  }
+  if (set === 'batch') {
+    if (batch === null) return 'No batch is selected.';
+    return `Batch ${batch} has no recorded activations: taps were off.`;
+  }
+  return 'This source holds none.';
+}
+
+/** What the panel shows before a tensor is chosen: the live b12x block scales, otherwise any scale. */
+export function firstChoice(tensors: readonly TensorDescriptor[]): TensorDescriptor | null {
+  return (
+    tensors.find(({ id }) => id === 'b12x/w13_weight_scale') ??
+    tensors.find(({ role }) => role === 'block-scale') ??
+    tensors[0] ??
+    null
+  );
+}
+
+/** Tensors that this one can be divided by: the same role and the same logical planes. */
+export function ratioChoices(tensor: TensorDescriptor, tensors: readonly TensorDescriptor[]): TensorDescriptor[] {
+  return tensors.filter(
+    (other) =>
+      other.id !== tensor.id &&
+      other.role === tensor.role &&
+      other.role !== 'weight' &&
+      other.planes === tensor.planes &&
+      other.rows === tensor.rows &&
+      other.columns === tensor.columns,
+  );
+}
+
+/** Names of the parts of a row and a column of the tensor. */
+export function axisNames(tensor: TensorDescriptor): { row: string; column: string } {
+  if (tensor.role === 'block-scale') return { row: 'row', column: 'block' };
+  if (tensor.role === 'activation') return { row: 'row', column: 'column' };
+  return { row: 'row', column: 'column' };
+}
