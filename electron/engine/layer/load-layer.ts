@@ -13,6 +13,7 @@ import type {
   ProjectionSources,
   TaskOptions,
 } from '../native/binding';
+import { readScale } from './scales';
 
 /** gate/up weight_scale_2 that differ: `max` rescales (newer vLLM), `column-0` takes gate's (older vLLM). */
 export type Merge = 'max' | 'column-0';
@@ -30,12 +31,6 @@ export interface LoadOptions extends TaskOptions {
   /** default `max` */
   merge?: Merge;
 }
-
-/**
- * Beyond these a scalar contradicts its name. weight_scale_2 = amax / 2688 and its reciprocal: a weight of 2688 is not a
- * weight. Activations may be larger by far, so their limit is wider.
- */
-const limits = { weight: 1, input: 16 };
 
 /**
  * @param index layer number
@@ -106,38 +101,6 @@ function projectionSources(projection: ProjectionPlan, files: OpenFiles, plan: L
     s2: scalars(projection.s2, 'weight'),
     inputScale: projection.input ? scalars(projection.input, 'input') : null,
   };
-}
-
-/** One fp32 scalar, checked: finite, above 0, and of the size that its form has. */
-function readScale(
-  tensor: CatalogTensor,
-  file: MappedFile,
-  what: 'weight' | 'input',
-  convention: 'small' | 'large',
-): number {
-  const bytes = file.read(tensor.begin, 4);
-  const value = new DataView(bytes.buffer, bytes.byteOffset, 4).getFloat32(0, true);
-  if (!Number.isFinite(value) || value <= 0) {
-    throw new AppError({
-      code: 'bad-scale',
-      message: `Scale ${tensor.name} is not a finite number above 0.`,
-      subject: tensor.name,
-      expected: 'a finite number above 0',
-      found: String(value),
-      remedy: 'Calibrate and export the checkpoint again.',
-    });
-  }
-  const limit = limits[what];
-  const fits = convention === 'small' ? value < limit : value > 1 / limit;
-  if (fits) return value;
-  throw new AppError({
-    code: 'bad-scale',
-    message: `Scale ${tensor.name} contradicts its name: it looks like the ${convention === 'small' ? 'large form (2688 / amax)' : 'small form (amax / 2688)'}.`,
-    subject: tensor.name,
-    expected: convention === 'small' ? `the small form, below ${limit}` : `the large form, above ${1 / limit}`,
-    found: String(value),
-    remedy: 'The exporter stored the reciprocal; convert the scale or export again.',
-  });
 }
 
 function mergeNotes(report: AssembleReport, merge: Merge): string[] {

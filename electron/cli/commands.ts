@@ -1,0 +1,8 @@
+/** Every command, in the order of the help. A new one adds its line here. */
+import type { Command } from 'commander';
+import { register as doctor } from './doctor';
+import { register as inspect } from './inspect';
+import { register as makeCheckpoint } from './make-checkpoint';
+import { register as serve } from './serve';
+
+export const commands: readonly ((program: Command) => void)[] = [inspect, serve, makeCheckpoint, doctor];
