@@ -1,7 +1,5 @@
 // Runs the end-to-end specs on one or both hosts; gets the browser, the Electron and the display they need.
 // Usage: node scripts/e2e.mjs [web] [electron] [-- arguments for Playwright]
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildBundles } from './build.mjs';
 import { buildNative } from './build-native.mjs';
@@ -13,7 +11,7 @@ import { ensureDemo } from './toolchain/demo.mjs';
 import { ensureDependencies } from './toolchain/dependencies.mjs';
 import { startDisplay } from './toolchain/display.mjs';
 import { isMain, tellAndExit } from './toolchain/entry.mjs';
-import { inRepository } from './toolchain/places.mjs';
+import { inRepository, temporaryFolder } from './toolchain/places.mjs';
 
 /**
  * Runs the specs on one host. The native part and the bundles must be built.
@@ -23,7 +21,7 @@ import { inRepository } from './toolchain/places.mjs';
  *   report; `problem` when the run itself went wrong (it crashed, hung, or wrote no report).
  */
 export async function runSpecs(host, { limitS = 420, args = [], env = {} } = {}) {
-  const report = join(mkdtempSync(join(tmpdir(), 'moescope-e2e-report-')), 'report.json');
+  const report = join(temporaryFolder(), 'report.json');
   const setting = {
     ...process.env,
     ...env,

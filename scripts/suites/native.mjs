@@ -1,9 +1,8 @@
 // The C++ tests: every doctest executable in build/native/test.
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { failureOf, runChild } from '../toolchain/child.mjs';
-import { inRepository } from '../toolchain/places.mjs';
+import { inRepository, temporaryFolder } from '../toolchain/places.mjs';
 import { readDoctestXml } from './results.mjs';
 
 function isExecutable(path) {
@@ -28,7 +27,7 @@ export async function runNativeTests() {
   const total = { passed: 0, failed: 0, skipped: 0 };
   const problems = [];
   for (const program of programs.sort()) {
-    const report = join(mkdtempSync(join(tmpdir(), 'moescope-native-')), 'report.xml');
+    const report = join(temporaryFolder(), 'report.xml');
     const run = await runChild(program, ['--reporters=xml', `--out=${report}`], { limitS: 300 });
     const counts = readDoctestXml(report, failureOf(run));
     const name = program.slice(folder.length + 1);

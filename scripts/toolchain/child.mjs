@@ -1,9 +1,8 @@
 // Children that can neither hang the caller nor outlive it: no stdin, output to a file, own process group, hard limit.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { repository } from './places.mjs';
+import { repository, temporaryFolder } from './places.mjs';
 
 const running = new Set();
 
@@ -49,7 +48,7 @@ for (const [signal, code] of [
  * @throws Error when the program cannot be started.
  */
 export async function runChild(program, args, { limitS, env = process.env, cwd = repository, quiet = false }) {
-  const file = join(mkdtempSync(join(tmpdir(), 'moescope-run-')), 'output.log');
+  const file = join(temporaryFolder(), 'output.log');
   const write = openSync(file, 'w');
   const read = openSync(file, 'r');
   const started = Date.now();

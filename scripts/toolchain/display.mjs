@@ -1,9 +1,9 @@
 // A display of our own for Electron: always the same size and depth, whatever the desktop is.
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild } from './child.mjs';
 import { ensureDebianPackages, findProgram } from './debian.mjs';
+import { temporaryFolder } from './places.mjs';
 
 /** Wide enough for the tests' window (1440 x 900), 24 bits as the pixel baselines were taken. */
 const screen = '1600x1000x24';
@@ -17,7 +17,7 @@ export async function startDisplay() {
   await ensureDebianPackages('give Electron a display', [
     { package: 'xvfb', present: () => findProgram('Xvfb') !== undefined },
   ]);
-  const folder = mkdtempSync(join(tmpdir(), 'moescope-display-'));
+  const folder = temporaryFolder();
   const numberFile = join(folder, 'number');
   const log = join(folder, 'log');
   const [numberOut, logOut] = [openSync(numberFile, 'w'), openSync(log, 'w')];
@@ -29,19 +29,15 @@ export async function startDisplay() {
   child.once('exit', () => {
     gone = true;
   });
-  const finish = () => {
-    end();
-    rmSync(folder, { recursive: true, force: true });
-  };
   for (
     const until = Date.now() + 20_000;
     Date.now() < until && !gone;
     await new Promise((done) => setTimeout(done, 50))
   ) {
     const number = readFileSync(numberFile, 'utf8').trim();
-    if (number) return { name: `:${number}`, end: finish };
+    if (number) return { name: `:${number}`, end };
   }
   const words = readFileSync(log, 'utf8').trim().split('\n').slice(-3).join('\n');
-  finish();
+  end();
   throw new Error(`Xvfb did not start (${gone ? 'it ended' : 'no display after 20 s'})\n${words}`);
 }

@@ -1,6 +1,6 @@
 // Where things live: the repository, the cache outside it, and what a build leaves behind.
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -26,4 +26,15 @@ export function cacheFolder(...parts) {
     );
   }
   return folder;
+}
+
+let ownTemporary;
+
+/** A new empty folder for logs and reports, removed when this process ends. */
+export function temporaryFolder() {
+  if (ownTemporary === undefined) {
+    ownTemporary = mkdtempSync(join(tmpdir(), 'moescope-'));
+    process.once('exit', () => rmSync(ownTemporary, { recursive: true, force: true }));
+  }
+  return mkdtempSync(join(ownTemporary, 'run-'));
 }
