@@ -1,0 +1,139 @@
+/** The selection at the right: which batch, what decided its path, its numbers. */
+import type { BatchDetail } from '../../electron/contract/batch';
+import { formatBytes, formatCosine, formatCount, formatError, formatMicroseconds } from '../format/numbers';
+import { decidingStep } from '../panels/batch/deciding-step';
+import { useConnection } from '../stores/connection';
+import { useRun } from '../stores/run';
+import { useSelection } from '../stores/selection';
+import { KernelLabel } from './kernel-label';
+import { Block, EmptyState, ErrorState, Facts } from './panel-frame';
+import { CommandButton } from './toolbar/command-button';
+import './details.css';
+
+export function Details() {
+  const batch = useSelection((state) => state.batch);
+  const detail = useSelection((state) => state.detail);
+  const error = useSelection((state) => state.detailError);
+  const any = useRun((state) => state.total > 0);
+  return (
+    <aside className="details" aria-label="Selection" data-testid="details">
+      <header className="details-head">
+        <h3>Selection</h3>
+        {batch !== null && <span className="number">batch {formatCount(batch)}</span>}
+        <CommandButton id="view.details" label="Hide details" className="quiet small icon details-close">
+          <span aria-hidden="true">×</span>
+        </CommandButton>
+      </header>
+      <div className="details-body">
+        {batch === null && (
+          <EmptyState
+            title="No batch selected"
+            reason={any ? 'Click a batch in the timeline or in a table.' : 'Batches appear here once some have run.'}
+          />
+        )}
+        {error && <ErrorState error={error} />}
+        {batch !== null && detail && !error && <BatchFacts detail={detail} />}
+        <LayerFacts />
+      </div>
+    </aside>
+  );
+}
+
+function BatchFacts({ detail }: { detail: BatchDetail }) {
+  const { row, decision, times } = detail;
+  const step = decidingStep(decision);
+  const other = times.find(({ path }) => path !== row.path);
+  return (
+    <>
+      <Block title="Decision">
+        <div className="details-path">
+          <KernelLabel kernel={row.kernel} />
+          {decision.tileM > 0 && (
+            <span className="muted">
+              tile{' '}
+              <span className="number">
+                {decision.tileM} x {decision.tileN}
+              </span>
+            </span>
+          )}
+        </div>
+        {step && (
+          <p className="details-step">
+            {step.name}: <span className="number">{`${step.value} ${step.comparison} ${step.limit}`}</span>{' '}
+            <span className="muted">{step.unit}</span>
+            <br />
+            <span className="muted">
+              limit from {step.origin.kind}
+              {step.origin.where && ` (${step.origin.where})`}
+            </span>
+          </p>
+        )}
+      </Block>
+      <Block title="Batch">
+        <Facts
+          rows={[
+            ['Phase', row.phase],
+            ['Tokens', formatCount(row.tokens)],
+            ['Routed pairs', formatCount(row.routedPairs)],
+            ['Unique experts', `${formatCount(row.uniqueExperts)} / ${formatCount(detail.experts)}`],
+            ['Most rows per expert', formatCount(row.maxRowsPerExpert)],
+            ['Threshold then', row.threshold === 0 ? 'off' : formatCount(row.threshold), row.threshold ? 'tokens' : ''],
+          ]}
+        />
+      </Block>
+      <Block title="Measured">
+        <Facts
+          rows={[
+            [
+              'Time',
+              <span key="t" className="volatile">
+                {formatMicroseconds(row.microseconds)}
+              </span>,
+            ],
+            [
+              'Other path',
+              <span key="o" className="volatile">
+                {formatMicroseconds(row.otherMicroseconds)}
+              </span>,
+            ],
+            ['NRMSE to other path', formatError(row.nrmse)],
+            ['Cosine', formatCosine(row.cosine)],
+            ...times.map((time) => [`Workspace ${time.path}`, formatBytes(time.workspaceBytes)] as [string, string]),
+          ]}
+        />
+        {!other && <p className="muted">The other path was not run on this batch.</p>}
+        <div className="details-actions">
+          <CommandButton id="batch.rerunOther" label="Run on the other path" className="small">
+            Run on the other path
+          </CommandButton>
+          <CommandButton id="batch.nearestOther" label="Nearest on the other path" className="small">
+            Nearest other
+          </CommandButton>
+        </div>
+        <p className="muted details-provenance">{detail.provenance}</p>
+      </Block>
+    </>
+  );
+}
+
+function LayerFacts() {
+  const layer = useConnection((state) => state.engine?.layer ?? null);
+  if (!layer) return null;
+  const { shape, bytes } = layer;
+  return (
+    <Block title="Layer" note={layer.prefix}>
+      <Facts
+        rows={[
+          ['Hidden x intermediate', `${formatCount(shape.hidden)} x ${formatCount(shape.intermediate)}`],
+          ['Experts, top-k', `${formatCount(shape.experts)}, ${shape.topK}`],
+          ['Activation', `${shape.activation}${shape.gated ? ', gated' : ''}`],
+          ['Contract', layer.contract],
+          ['FP4 bytes (shared)', formatBytes(bytes.fp4)],
+          ['b12x scales', formatBytes(bytes.b12xScales)],
+          ['CUTLASS scales', formatBytes(bytes.cutlassScales)],
+        ]}
+      />
+      {!layer.hybrid.possible && <p className="status-warn">{layer.hybrid.reason}</p>}
+    </Block>
+  );
+}
