@@ -13,6 +13,7 @@ static Napi::Object init_all(Napi::Env env, Napi::Object exports) {
   init_tensor(env, exports);
   init_checkpoint_layer(env, exports);
   init_prepared_layer(env, exports);
+  init_make_checkpoint(env, exports);
   return exports;
 }
 

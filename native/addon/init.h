@@ -10,5 +10,6 @@ void init_mapped_file(Napi::Env env, Napi::Object exports);
 void init_tensor(Napi::Env env, Napi::Object exports);
 void init_checkpoint_layer(Napi::Env env, Napi::Object exports);
 void init_prepared_layer(Napi::Env env, Napi::Object exports);
+void init_make_checkpoint(Napi::Env env, Napi::Object exports);
 
 }  // namespace moe::addon
