@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { parseArgs, stripVTControlCharacters } from 'node:util';
 import { buildNative } from './build-native.mjs';
 import { failureOf, runChild } from './toolchain/child.mjs';
 import { isMain, tellAndExit } from './toolchain/entry.mjs';
@@ -66,13 +66,22 @@ async function buildOutOfDate({ partial, force }) {
   if (missing.length === 0) writeFileSync(stamp, before);
 }
 
+/** Vite's message, without its colours and without where in Vite it was thrown. */
+function messageOf(output) {
+  const plain = stripVTControlCharacters(output).trim().split('\n');
+  const stack = plain.findIndex((line) => /^\s+at .*node_modules/.test(line));
+  return plain
+    .slice(0, stack === -1 ? 40 : stack)
+    .join('\n')
+    .trim();
+}
+
 async function viteBuild(name) {
   const vite = inRepository('node_modules/vite/bin/vite.js');
   const args = [vite, 'build', '--config', `scripts/vite/${name}.config.ts`];
   const result = await runChild(process.execPath, args, { limitS: 180, quiet: true });
   const failure = failureOf(result);
-  if (failure)
-    throw new Error(`bundle ${name}: vite ${failure}\n${result.output.trim().split('\n').slice(-30).join('\n')}`);
+  if (failure) throw new Error(`bundle ${name}: vite ${failure}\n${messageOf(result.output)}`);
   if (result.output.trim()) console.log(result.output.trim());
   console.log(`bundle ${name}: ${result.seconds.toFixed(1)} s`);
 }

@@ -59,7 +59,7 @@ describe('imports point inward', () => {
         const from = `native/${written}`;
         if (!quoted || !files.has(from)) return [];
         const other = written.split('/')[0] ?? '';
-        const allowed = other === folder || (nativeLayers[folder] ?? []).includes(other);
+        const allowed = [folder, ...(nativeLayers[folder] ?? [])].some((one) => one === other || one === written);
         return allowed
           ? []
           : [`${at}: native/${folder} may include only ${(nativeLayers[folder] ?? []).join(', ') || 'itself'}`];

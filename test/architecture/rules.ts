@@ -75,13 +75,14 @@ export const electronImporters = [
   'electron/hosts/electron*',
 ];
 
-/** C++: what a folder of native/ may include from another folder of native/. Its own files are always allowed. */
+/** C++: which folders or headers of native/ a folder of native/ may include. Its own files are always allowed. */
 export const nativeLayers: Record<string, string[]> = {
   core: ['provider.h'],
   reference: ['core', 'provider.h'],
   cpu: ['core', 'provider.h'],
   cuda: ['core', 'provider.h'],
-  addon: ['core', 'provider.h'],
+  // Built-in providers are linked in and reached through provider.h; simd.h says which instructions they chose.
+  addon: ['core', 'provider.h', 'cpu/simd.h'],
   bench: ['core', 'provider.h'],
   test: ['core', 'reference', 'cpu', 'cuda', 'provider.h'],
 };
