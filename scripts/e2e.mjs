@@ -40,10 +40,14 @@ export async function runSpecs(host, { limitS = 420, args = [], env = {} } = {})
   }
   try {
     const cli = inRepository('node_modules/@playwright/test/cli.js');
-    const run = await runChild(process.execPath, [cli, 'test', `--project=${host}`, '--reporter=list,json', ...args], {
-      limitS,
-      env: setting,
-    });
+    const run = await runChild(
+      process.execPath,
+      [cli, 'test', `--project=${host}`, `--output=test-results/${host}`, '--reporter=list,json', ...args],
+      {
+        limitS,
+        env: setting,
+      },
+    );
     return readPlaywrightJson(report, failureOf(run));
   } finally {
     display?.end();
