@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { register as doctor } from './doctor';
 import { register as inspect } from './inspect';
 import { register as makeCheckpoint } from './make-checkpoint';
+import { register as prepare } from './prepare';
 import { register as serve } from './serve';
 
-export const commands: readonly ((program: Command) => void)[] = [inspect, serve, makeCheckpoint, doctor];
+export const commands: readonly ((program: Command) => void)[] = [inspect, prepare, serve, makeCheckpoint, doctor];

@@ -60,7 +60,7 @@ function usageError(thrown: CommanderError): AppError {
   const [first, ...suggestion] = thrown.message.replace(/^error: /, '').split('\n');
   return new AppError({
     code: 'usage',
-    message: `${first ?? thrown.message}.`,
+    message: `${(first ?? thrown.message).replace(/\.$/, '')}.`,
     remedy: suggestion.join(' ').replace(/[()]/g, '').trim() || 'See `moescope help` and `moescope help COMMAND`.',
   });
 }

@@ -74,18 +74,26 @@ export class SafetensorsWriter {
     }
   }
 
-  /** The next tensor of the list. @throws AppError `internal` when it is not the next one or has another size; `disk-full`. */
-  async write(name: string, bytes: Uint8Array): Promise<void> {
+  /**
+   * The next tensor of the list, whole or in pieces.
+   * @throws AppError `internal` when it is not the next one or has another size; `disk-full`.
+   */
+  async write(name: string, data: Uint8Array | Iterable<Uint8Array>): Promise<void> {
     const next = this.pending.pop();
-    if (!next || next.name !== name || byteSize(next) !== bytes.byteLength) {
-      throw new AppError({
-        code: 'internal',
-        message: `Tensor ${name} was written out of order or with another size.`,
-        expected: next?.name ?? 'no more tensors',
-        found: `${name}, ${bytes.byteLength} bytes`,
-      });
+    let size = 0;
+    if (next?.name === name) {
+      for (const piece of data instanceof Uint8Array ? [data] : data) {
+        size += piece.byteLength;
+        await this.append(piece);
+      }
+      if (size === byteSize(next)) return;
     }
-    await this.append(bytes);
+    throw new AppError({
+      code: 'internal',
+      message: `Tensor ${name} was written out of order or with another size.`,
+      expected: next ? `${next.name}, ${byteSize(next)} bytes` : 'no more tensors',
+      found: `${name}, ${size} bytes`,
+    });
   }
 
   private async append(bytes: Uint8Array): Promise<void> {
