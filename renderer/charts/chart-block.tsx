@@ -1,5 +1,5 @@
 /** Charts over recharts: no animation, at most 2,000 points, units on the axes, data as CSV and picture as PNG. */
-import { memo, useRef } from 'react';
+import { memo, type ReactNode, useRef } from 'react';
 import {
   Bar,
   CartesianGrid,
@@ -50,6 +50,10 @@ export interface ChartProps {
   formatY?: (value: number) => string;
   /** vertical line at this x with a label */
   marker?: { x: number | string; label: string } | null;
+  /** further buttons beside the exports */
+  actions?: ReactNode;
+  /** shows measured times or rates: hidden in screenshot mode */
+  volatile?: boolean;
   /** why there are no points */
   empty: string;
 }
@@ -83,11 +87,16 @@ function Chart(props: ChartProps & { kind: 'line' | 'bar' }) {
       title={title}
       note={note}
       className="chart-block"
-      actions={has && <ExportButtons name={name} csv={csv} picture={() => drawing.current} />}
+      actions={
+        <>
+          {props.actions}
+          {has && <ExportButtons name={name} csv={csv} picture={() => drawing.current} />}
+        </>
+      }
     >
       {has && <Legend series={series} />}
       <div ref={drawing} className="chart" role="img" aria-label={`${title}: ${props.yLabel} by ${props.xLabel}`}>
-        <div ref={box} style={{ height }}>
+        <div ref={box} style={{ height }} className={props.volatile ? 'volatile' : undefined}>
           {!has && <div className="chart-empty">{empty}</div>}
           {has && size.width > 40 && <Drawing {...props} kind={kind} width={size.width} height={height} />}
         </div>

@@ -1,0 +1,75 @@
+/** How the batches divide over the kernels, and how long each takes. */
+import { useRef } from 'react';
+import { ExportButtons } from '../../charts/export-buttons';
+import { toCsv } from '../../format/csv';
+import { formatCount, formatMicroseconds, formatShare } from '../../format/numbers';
+import { KernelLabel } from '../../frame/kernel-label';
+import { Block } from '../../frame/panel-frame';
+import { useRun } from '../../stores/run';
+import { kernelColor, kernelNames } from '../../theme/palette';
+
+export function KernelShare() {
+  const stats = useRun((state) => state.stats);
+  const body = useRef<HTMLDivElement>(null);
+  const all = stats?.batches ?? 0;
+  const kernels = stats?.byKernel ?? [];
+  const csv = () =>
+    toCsv(
+      ['kernel', 'batches', 'p50 (us)', 'p95 (us)', 'p99 (us)'],
+      kernels.map(({ kernel, batches, p50, p95, p99 }) => [kernelNames[kernel], batches, p50, p95, p99]),
+    );
+  return (
+    <Block
+      title="Share of paths"
+      note={all > 0 ? `${formatCount(all)} batches` : undefined}
+      actions={all > 0 && <ExportButtons name="share-of-paths" csv={csv} />}
+    >
+      <div ref={body}>
+        {all === 0 ? (
+          <div className="chart-empty live-share-empty">No batches counted yet.</div>
+        ) : (
+          <>
+            <div className="share-bar" role="img" aria-label="Share of batches by kernel">
+              {kernels.map(({ kernel, batches }) => (
+                <i
+                  key={kernel}
+                  title={`${kernelNames[kernel]}: ${formatShare(batches / all)}`}
+                  style={{ width: `${(batches / all) * 100}%`, background: kernelColor(kernel) }}
+                />
+              ))}
+            </div>
+            <table className="share-table">
+              <thead>
+                <tr>
+                  <th>Kernel</th>
+                  <th>Batches</th>
+                  <th>Share</th>
+                  <th>p50</th>
+                  <th>p95</th>
+                  <th>p99</th>
+                </tr>
+              </thead>
+              <tbody>
+                {kernels.map(({ kernel, batches, p50, p95, p99 }) => (
+                  <tr key={kernel}>
+                    <td>
+                      <KernelLabel kernel={kernel} />
+                    </td>
+                    <td className="number">{formatCount(batches)}</td>
+                    <td className="number">{formatShare(batches / all)}</td>
+                    {[p50, p95, p99].map((time, at) => (
+                      // biome-ignore lint/suspicious/noArrayIndexKey: three fixed columns
+                      <td key={at} className="number">
+                        <span className="volatile">{formatMicroseconds(time)}</span>
+                      </td>
+                    ))}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </>
+        )}
+      </div>
+    </Block>
+  );
+}
