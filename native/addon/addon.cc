@@ -14,6 +14,10 @@ static Napi::Object init_all(Napi::Env env, Napi::Object exports) {
   init_checkpoint_layer(env, exports);
   init_prepared_layer(env, exports);
   init_make_checkpoint(env, exports);
+  init_provider(env, exports);
+  init_dispatch(env, exports);
+  init_metrics(env, exports);
+  init_routing(env, exports);
   return exports;
 }
 

@@ -11,5 +11,9 @@ void init_tensor(Napi::Env env, Napi::Object exports);
 void init_checkpoint_layer(Napi::Env env, Napi::Object exports);
 void init_prepared_layer(Napi::Env env, Napi::Object exports);
 void init_make_checkpoint(Napi::Env env, Napi::Object exports);
+void init_provider(Napi::Env env, Napi::Object exports);
+void init_dispatch(Napi::Env env, Napi::Object exports);
+void init_metrics(Napi::Env env, Napi::Object exports);
+void init_routing(Napi::Env env, Napi::Object exports);
 
 }  // namespace moe::addon

@@ -1,0 +1,45 @@
+// What the cpu provider keeps of a layer.
+#pragma once
+
+#include <optional>
+
+#include "core/activation/activation.h"
+#include "core/provider/layer_tensors.h"
+#include "cpu/dot.h"
+#include "provider.h"
+
+namespace moe::cpu {
+
+/// How direct micro uses the activation scale it is handed (domain: hazard H3).
+enum class DirectMicroScale {
+  /// As FlashInfer main of 2026-08-22 does: the small scale that the other b12x kernels divide by is MULTIPLIED, so for
+  /// scales other than 1 each GEMM is off by about its square. Default, because it is what runs.
+  kMultiplier,
+  /// As the other b12x kernels do. MOESCOPE_DIRECT_MICRO_SCALE=divider: to see how much of a difference H3 alone makes.
+  kDivider,
+};
+
+class Layer {
+ public:
+  /// @throws Error as b12x_scales and cutlass_scales; `unsupported` for a contract that only the reference provider
+  ///   answers, or for a MOESCOPE_SIMD or MOESCOPE_DIRECT_MICRO_SCALE that cannot be used.
+  explicit Layer(const moe_layer_desc& desc);
+
+  const moe_layer_desc& shape() const { return shape_; }
+  /// @throws Error `unsupported` for a path the layer was not prepared for.
+  const PathScales& scales(moe_path path) const;
+  ActivationSpec activation() const;
+  const Kernels& simd() const { return kernels_; }
+  DirectMicroScale direct_micro_scale() const { return direct_micro_scale_; }
+
+  int64_t fc1_width() const { return (shape_.gated != 0 ? 2LL : 1LL) * shape_.intermediate; }
+
+ private:
+  moe_layer_desc shape_;  ///< sizes and activation only: its pointers are null
+  const Kernels& kernels_;
+  DirectMicroScale direct_micro_scale_;
+  PathScales b12x_;
+  std::optional<PathScales> cutlass_;
+};
+
+}  // namespace moe::cpu

@@ -1,0 +1,14 @@
+# Only the dot kernels are compiled for newer instructions; simd.cc asks cpuid before one is called.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_definitions(moe_cpu PRIVATE MOESCOPE_X86_SIMD)
+  set_source_files_properties(cpu/dot_avx2.cc PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
+  # gcc 12 takes the undefined passthrough of its own AVX-512 intrinsics for an uninitialised variable.
+  set_source_files_properties(cpu/dot_avx512.cc PROPERTIES COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512vnni;-Wno-maybe-uninitialized")
+else()
+  set_source_files_properties(cpu/dot_avx2.cc cpu/dot_avx512.cc PROPERTIES HEADER_FILE_ONLY ON)
+endif()
+
+# A provider library of an "older build", for `verify` and the tests.
+add_library(moescope_older_build MODULE test/older_build/older_build.cc)
+target_link_libraries(moescope_older_build PRIVATE moe_cpu)
+set_target_properties(moescope_older_build PROPERTIES PREFIX lib LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/providers)
