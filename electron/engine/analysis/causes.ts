@@ -7,6 +7,7 @@
 import type { Cause } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { Contract, Decision } from '../../contract/layer';
+import type { BatchTensors } from '../layer/wrapper';
 import type {
   CancelFlag,
   CheckpointLayer,
@@ -17,14 +18,6 @@ import type {
 } from '../native/binding';
 
 export type LeaveIn = 'baked-block-scales' | 'unit-activation-scale';
-
-/** One batch as every path takes it: x BF16 [T, H], topkIds [T, k], topkWeights [T, k]. */
-export interface BatchTensors {
-  tokens: number;
-  x: Uint16Array;
-  topkIds: Int32Array;
-  topkWeights: Float32Array;
-}
 
 export interface CausesOptions {
   binding: NativeBinding;

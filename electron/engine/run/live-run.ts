@@ -11,6 +11,7 @@ import { type BatchInput, generateBatch } from '../workload/generate';
 import { tokensOf } from '../workload/tokens';
 import type { LiveSource } from './live-source';
 import type { RunMachine } from './machine';
+import { outputOf } from './rerun-path';
 import { tapNames, totalMicroseconds } from './runtime';
 import type { PathTimes, RunPath } from './source';
 
@@ -245,7 +246,7 @@ export class LiveRun {
   ): Promise<CompletedBatch> {
     const { runtime } = this.source;
     const taps = this.observer?.taps ? tapNames : [];
-    const main = await runtime.run(input, decision, taps, cancel);
+    const { result: main } = await runtime.run(input, 'auto', taps, cancel);
     const times: PathTimes[] = [timesOf(decision, main)];
     const results: CompletedBatch['results'] = [];
     if (decision.path !== 'reference') results.push({ path: decision.path, tensors: main.tensors });
@@ -253,11 +254,10 @@ export class LiveRun {
     const compare = workload.compareEvery > 0 && row.index % workload.compareEvery === 0 && runtime.hybrid;
     if (compare && decision.path !== 'reference') {
       const otherPath: RunPath = decision.path === 'b12x' ? 'cutlass' : 'b12x';
-      const forced = runtime.decide(row.tokens, otherPath);
-      const other = await runtime.run(input, forced, taps, cancel);
+      const { decision: forced, result: other } = await runtime.run(input, otherPath, taps, cancel);
       times.push(timesOf(forced, other));
       results.push({ path: otherPath, tensors: other.tensors });
-      const { nrmse, cosine } = await runtime.binding.compare(outputOf(main), outputOf(other), {
+      const { nrmse, cosine } = await runtime.binding.compare(outputOf(main.tensors), outputOf(other.tensors), {
         rtol: 0,
         atol: 0,
         worst: 0,
@@ -268,12 +268,6 @@ export class LiveRun {
     }
     return { row: done, input, decision, times, results };
   }
-}
-
-function outputOf(result: RunResult) {
-  const y = result.tensors.y;
-  if (!y) throw new AppError({ code: 'internal', message: 'The provider returned no output "y".' });
-  return y;
 }
 
 function timesOf(decision: Decision, result: RunResult): PathTimes {

@@ -9,8 +9,8 @@ import { layerTensor, setOfParameter } from '../tensors/layer-tensors';
 import { type BatchInput, generateBatch } from '../workload/generate';
 import { AnswerCache } from './answer-cache';
 import { BatchColumns } from './columns';
-import { describeProvenance, type LayerRuntime, tapNames } from './runtime';
-import type { Answer, Explanation, PathTimes, RunPath, Source, SourceTensor, Unavailable } from './source';
+import { describeProvenance, type LayerRuntime, tapNames, totalMicroseconds } from './runtime';
+import type { Answer, Explanation, PathTimes, Rerun, RunPath, Source, SourceTensor, Unavailable } from './source';
 
 /** What was in force from batch `from` on. */
 interface Segment<T> {
@@ -116,14 +116,8 @@ export class LiveSource implements Source {
     taps: boolean,
     cancel?: CancelFlag,
   ): Promise<Answer | Unavailable> {
-    if (as === 'cutlass' && !this.runtime.hybrid) {
-      const { hybrid } = this.runtime.summary;
-      return {
-        reason: hybrid.possible
-          ? 'The threshold is 0, so no CUTLASS scales were prepared. Set a threshold above 0.'
-          : hybrid.reason,
-      };
-    }
+    const reason = this.whyNot(as);
+    if (reason !== '') return { reason };
     const key = `${index}/${side}/${as}/`;
     const cached = this.cache.get(`${key}taps`) ?? (taps ? undefined : this.cache.get(key));
     if (cached) return cached;
@@ -132,7 +126,7 @@ export class LiveSource implements Source {
     const result =
       side === 'reference'
         ? await this.runtime.runReference(input, as, wanted, cancel)
-        : await this.runtime.run(input, await this.decisionFor(index, as), wanted, cancel);
+        : (await this.runtime.run(input, as, wanted, cancel)).result;
     const answer: Answer = {
       side,
       path: as,
@@ -143,11 +137,20 @@ export class LiveSource implements Source {
     return answer;
   }
 
-  /** The decision that ran, or the one of the other path forced under the same threshold. */
-  async decisionFor(index: number, path: RunPath): Promise<Decision> {
-    const ran = await this.decision(index);
-    if (ran.path === path) return ran;
-    return this.runtime.decide(this.table.tokens(index), path, inForce(this.thresholds, index));
+  async rerun(index: number, path: RunPath, cancel?: CancelFlag): Promise<Rerun | Unavailable> {
+    const reason = this.whyNot(path);
+    if (reason !== '') return { reason };
+    const { result } = await this.runtime.run(await this.input(index), path, [], cancel);
+    return { tensors: result.tensors, microseconds: totalMicroseconds(result.stages) };
+  }
+
+  /** Why a path cannot run, empty when it can. */
+  private whyNot(path: RunPath): string {
+    if (path === 'b12x' || this.runtime.hybrid) return '';
+    const { hybrid } = this.runtime.summary;
+    return hybrid.possible
+      ? 'The threshold is 0, so no CUTLASS scales were prepared. Set a threshold above 0.'
+      : hybrid.reason;
   }
 
   async explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable> {

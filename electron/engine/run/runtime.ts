@@ -1,7 +1,9 @@
-/** A loaded layer ready to run: one provider's layer for both paths, and the fp64 reference of the same contract beside it. */
+/** A loaded layer ready to run: the hybrid wrapper on one provider, and the fp64 reference of the same contract beside it. */
 import { AppError } from '../../contract/errors';
 import type { Decision, LayerShape, LayerSummary, Path, Threshold } from '../../contract/layer';
 import type { Device } from '../../contract/session';
+import { type LoadedLayer, summarizeLayer } from '../layer/load-layer';
+import { Wrapper, type WrapperOptions } from '../layer/wrapper';
 import type {
   CancelFlag,
   CheckpointLayer,
@@ -10,11 +12,10 @@ import type {
   Provider,
   ProviderLayer,
   RunResult,
+  TaskOptions,
 } from '../native/binding';
 import type { BatchInput, Router } from '../workload/generate';
 import type { RunPath } from './source';
-
-export type Force = Path | 'auto';
 
 /** Tap names in the order of the pipeline (provider.h). */
 export const tapNames = ['x_q', 'x_sf', 'fc1', 'act', 'act_q', 'act_sf', 'fc2'] as const;
@@ -31,60 +32,67 @@ export function describeProvenance(device: Device): string {
   return `${device.provider} ${device.version} on ${device.name}${driver}, timed by ${device.timingSource}`;
 }
 
-export interface RuntimeOptions {
-  binding: NativeBinding;
-  provider: Provider;
+export interface RuntimeOptions extends Omit<WrapperOptions, 'prepared'> {
   reference: Provider;
   device: Device;
-  summary: LayerSummary;
   router: Router;
-  checkpoint: CheckpointLayer;
-  prepared: PreparedLayer;
-  layer: ProviderLayer;
-  threshold: Threshold;
-  /** dispatch decision for a token count under a threshold; a forced path skips the gate and says so */
-  decide: (tokens: number, threshold: Threshold, force: Force) => Decision;
-  /** refuses a threshold that the provider cannot serve, with the published message */
-  checkThreshold: (threshold: Threshold) => void;
+  /** id of the rule file that `rules` came from */
+  rulesId: string;
 }
 
 export class LayerRuntime {
-  readonly binding: NativeBinding;
-  readonly provider: Provider;
-  readonly device: Device;
-  readonly router: Router;
-  readonly checkpoint: CheckpointLayer;
-  private readonly options: RuntimeOptions;
-  private currentSummary: LayerSummary;
+  readonly options: RuntimeOptions;
+  private wrapper: Wrapper;
   private currentPrepared: PreparedLayer;
-  private currentLayer: ProviderLayer;
-  private currentThreshold: Threshold;
   private referenceLayer: Promise<ProviderLayer> | null = null;
 
-  constructor(options: RuntimeOptions) {
+  private constructor(options: RuntimeOptions, wrapper: Wrapper, prepared: PreparedLayer) {
     this.options = options;
-    this.binding = options.binding;
-    this.provider = options.provider;
-    this.device = options.device;
-    this.router = options.router;
-    this.checkpoint = options.checkpoint;
-    this.currentSummary = options.summary;
-    this.currentPrepared = options.prepared;
-    this.currentLayer = options.layer;
-    this.currentThreshold = options.threshold;
+    this.wrapper = wrapper;
+    this.currentPrepared = prepared;
   }
 
+  /** Prepares the layer and creates it on the provider. Throws what `Wrapper` and `ensure` throw. */
+  static async create(options: RuntimeOptions, task: TaskOptions = {}): Promise<LayerRuntime> {
+    const wrapper = new Wrapper(options);
+    try {
+      const { prepared } = await wrapper.ensure(task);
+      return new LayerRuntime(options, wrapper, prepared);
+    } catch (thrown) {
+      await wrapper.destroy();
+      throw AppError.from(thrown);
+    }
+  }
+
+  get binding(): NativeBinding {
+    return this.options.binding;
+  }
+  get provider(): Provider {
+    return this.options.provider;
+  }
+  get device(): Device {
+    return this.options.device;
+  }
+  get router(): Router {
+    return this.options.router;
+  }
+  get loaded(): LoadedLayer {
+    return this.options.layer;
+  }
+  get checkpoint(): CheckpointLayer {
+    return this.options.layer.native;
+  }
   get shape(): LayerShape {
     return this.router.shape;
-  }
-  get summary(): LayerSummary {
-    return this.currentSummary;
   }
   get prepared(): PreparedLayer {
     return this.currentPrepared;
   }
+  get summary(): LayerSummary {
+    return summarizeLayer(this.options.layer, this.currentPrepared);
+  }
   get threshold(): Threshold {
-    return this.currentThreshold;
+    return this.wrapper.threshold;
   }
 
   /** Whether CUTLASS can run now: its six parameters exist only where the layer was prepared with a threshold above 0. */
@@ -92,72 +100,49 @@ export class LayerRuntime {
     return this.currentPrepared.threshold > 0 && this.provider.capabilities().paths.includes('cutlass');
   }
 
-  decide(tokens: number, force: Force, threshold = this.currentThreshold): Decision {
-    return this.options.decide(tokens, threshold, force);
+  decide(tokens: number, force: 'auto' | Path, threshold: Threshold = this.threshold): Decision {
+    return this.wrapper.decide(tokens, force, threshold);
   }
 
   /** Throws `threshold-unsupported` where the provider has no prefill threshold, `unsupported` where hybrid cannot be. */
   checkThreshold(threshold: Threshold): void {
-    this.options.checkThreshold(threshold);
+    this.wrapper.checkThreshold(threshold);
   }
 
   /**
    * Moves the threshold. A layer prepared with threshold 0 has no CUTLASS scales (they are cloned before the rewrite
-   * destroys them), so the first threshold above 0 prepares it again. Throws `threshold-unsupported` or `unsupported`.
+   * destroys them), so the first threshold above 0 prepares it again. Throws as `checkThreshold`.
    */
   async setThreshold(threshold: Threshold): Promise<void> {
-    this.options.checkThreshold(threshold);
-    if (threshold.tokens > 0 && this.currentPrepared.threshold === 0) {
-      const { contract } = this.currentSummary;
-      const prepared = await this.binding.prepareLayer(this.checkpoint, { contract, threshold: threshold.tokens });
-      const layer = await this.provider.createLayer({ checkpoint: this.checkpoint, prepared, contract });
-      const old = this.currentLayer;
-      const oldReference = this.referenceLayer;
-      this.currentPrepared = prepared;
-      this.currentLayer = layer;
-      this.referenceLayer = null;
-      this.currentSummary = {
-        ...this.currentSummary,
-        bytes: prepared.byteSets(),
-        registered: prepared.tensors().map((tensor) => tensor.info().name),
-      };
-      old.destroy();
-      void oldReference?.then((reference) => reference.destroy()).catch(() => undefined);
+    if (threshold.tokens === 0 || this.currentPrepared.threshold > 0) {
+      await this.wrapper.moveThreshold(threshold);
+      return;
     }
-    this.currentThreshold = threshold;
+    const wrapper = new Wrapper({ ...this.options, threshold });
+    const { prepared } = await wrapper.ensure();
+    const old = this.wrapper;
+    const oldReference = this.referenceLayer;
+    this.wrapper = wrapper;
+    this.currentPrepared = prepared;
+    this.referenceLayer = null;
+    await old.destroy();
+    const reference = await oldReference?.catch(() => null);
+    reference?.destroy();
   }
 
   /** Runs a batch as decided. Throws the provider's errors: `unsupported`, `device-lost`, `out-of-memory`, `cancelled`. */
-  run(input: BatchInput, decision: Decision, taps: readonly string[], cancel?: CancelFlag): Promise<RunResult> {
-    const known = this.provider.capabilities().taps;
-    return this.currentLayer.run({
-      tokens: input.tokens,
-      x: input.x,
-      topkIds: input.topkIds,
-      topkWeights: input.topkWeights,
-      path: decision.path,
-      kernel: decision.kernel,
-      tileM: decision.tileM,
-      tileN: decision.tileN,
-      taps: taps.filter((tap) => known.includes(tap)),
-      deterministic: true,
-      seed: input.index,
-      ...(cancel && { cancel }),
-    });
+  async run(
+    input: BatchInput,
+    force: 'auto' | RunPath,
+    taps: readonly string[],
+    cancel?: CancelFlag,
+  ): Promise<{ decision: Decision; result: RunResult }> {
+    return this.wrapper.run(input, { force, taps, seed: input.index, ...(cancel && { cancel }) });
   }
 
   /** The fp64 answer of the same contract, with the scales of `as`. Throws `unsupported` where the reference has no such path. */
   async runReference(input: BatchInput, as: RunPath, taps: readonly string[], cancel?: CancelFlag): Promise<RunResult> {
     const { reference } = this.options;
-    this.referenceLayer ??= reference.createLayer({
-      checkpoint: this.checkpoint,
-      prepared: this.currentPrepared,
-      contract: this.currentSummary.contract,
-    });
-    const pending = this.referenceLayer;
-    pending.catch(() => {
-      if (this.referenceLayer === pending) this.referenceLayer = null;
-    });
     const capabilities = reference.capabilities();
     if (!capabilities.paths.includes(as)) {
       throw new AppError({
@@ -167,7 +152,8 @@ export class LayerRuntime {
         found: capabilities.paths.join(', '),
       });
     }
-    return (await pending).run({
+    const layer = await this.ensureReference();
+    return layer.run({
       tokens: input.tokens,
       x: input.x,
       topkIds: input.topkIds,
@@ -183,8 +169,23 @@ export class LayerRuntime {
     });
   }
 
+  private ensureReference(): Promise<ProviderLayer> {
+    if (!this.referenceLayer) {
+      const pending = this.options.reference.createLayer({
+        checkpoint: this.checkpoint,
+        prepared: this.currentPrepared,
+        contract: this.options.contract,
+      });
+      this.referenceLayer = pending;
+      pending.catch(() => {
+        if (this.referenceLayer === pending) this.referenceLayer = null;
+      });
+    }
+    return this.referenceLayer;
+  }
+
   async dispose(): Promise<void> {
-    this.currentLayer.destroy();
+    await this.wrapper.destroy();
     const reference = await this.referenceLayer?.catch(() => null);
     reference?.destroy();
   }

@@ -39,6 +39,11 @@ export interface SourceTensor {
   tensor: NativeTensor;
 }
 
+export interface Rerun {
+  tensors: Record<string, NativeTensor>;
+  microseconds: number;
+}
+
 export interface Explanation {
   causes: Cause[];
   floor: number | null;
@@ -60,6 +65,8 @@ export interface Source {
   /** Sides that `answer` can give for this batch. */
   available(index: number): Side[];
   answer(index: number, side: Side, as: RunPath, taps: boolean, cancel?: CancelFlag): Promise<Answer | Unavailable>;
+  /** Runs the batch now, past every cache. */
+  rerun(index: number, path: RunPath, cancel?: CancelFlag): Promise<Rerun | Unavailable>;
   /** Causes and floor of the b12x / CUTLASS difference on this batch. */
   explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable>;
   layerTensors(): Promise<SourceTensor[]>;

@@ -15,14 +15,17 @@ export interface StoredTensor {
   shape: number[];
   layout: ScaleLayout;
   bytes: number;
+  /** rows and columns of a plane without padding, for swizzled scales */
+  logical?: [number, number];
   read(offset: number, length: number): Uint8Array;
 }
 
 const pieceBytes = 4 * 1024 * 1024;
 
-export function storedNative(name: string, tensor: NativeTensor): StoredTensor {
+export function storedNative(name: string, tensor: NativeTensor, logical?: [number, number]): StoredTensor {
   const { dtype, shape, layout, bytes } = tensor.info();
-  return { name, dtype, shape, layout, bytes, read: (offset, length) => tensor.read(offset, length) };
+  const read = (offset: number, length: number) => tensor.read(offset, length);
+  return { name, dtype, shape, layout, bytes, read, ...(logical && { logical }) };
 }
 
 export function storedArray(name: string, dtype: DType, shape: number[], array: ArrayBufferView): StoredTensor {
@@ -106,7 +109,13 @@ export class BlobStore {
     return {
       sha256,
       bytes,
-      tensors: tensors.map(({ name, dtype, shape, layout }) => ({ name, dtype, shape, layout })),
+      tensors: tensors.map(({ name, dtype, shape, layout, logical }) => ({
+        name,
+        dtype,
+        shape,
+        layout,
+        ...(logical && { logical }),
+      })),
     };
   }
 }

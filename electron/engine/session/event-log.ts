@@ -98,12 +98,12 @@ export class EventLog {
   /**
    * Writes one event; resolves when the system has it. After a failed write every call rejects with that error: what was
    * written before stays whole, the torn end is cut off.
+   * @param time nanoseconds since 1970; now when absent. Kept strictly rising, so that a time names one event.
    */
-  append<T extends Topic>(topic: T, record: RecordOf<T>): Promise<void> {
+  append<T extends Topic>(topic: T, record: RecordOf<T>, time = BigInt(Date.now()) * 1_000_000n): Promise<void> {
     return this.enqueue(async () => {
       const data = new TextEncoder().encode(JSON.stringify(topics[topic].parse(record)));
-      const now = BigInt(Date.now()) * 1_000_000n;
-      this.lastTime = now > this.lastTime ? now : this.lastTime + 1n;
+      this.lastTime = time > this.lastTime ? time : this.lastTime + 1n;
       await this.writer.addMessage({
         channelId: this.channels.get(topic) as number,
         sequence: this.sequence++,

@@ -22,6 +22,8 @@ const BlobTensorSchema = z.object({
   dtype: z.enum(dtypes),
   shape: z.array(z.number().int()),
   layout: z.enum(scaleLayouts),
+  /** rows and columns of a plane without padding; only swizzled scales store padding */
+  logical: z.tuple([z.number().int(), z.number().int()]).optional(),
 });
 export const BlobSchema = z.object({
   /** SHA-256 of the file, hex; the file is blobs/<sha256>.safetensors */

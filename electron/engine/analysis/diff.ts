@@ -1,0 +1,184 @@
+/** Two answers to one batch, stage by stage: where they part, by how much, and what causes it. */
+import type { z } from 'zod';
+import {
+  type Diff,
+  type Side,
+  type Stage,
+  type StageDiffSchema,
+  stages,
+  type WorstElementSchema,
+} from '../../contract/batch';
+import { AppError } from '../../contract/errors';
+import type { CancelFlag, Comparison, NativeBinding, Tile, TileRequest } from '../native/binding';
+import { type Answer, isUnavailable, type RunPath, type Source } from '../run/source';
+import { stageShape, stageTensor } from './stage-tensors';
+
+type StageDiff = z.infer<typeof StageDiffSchema>;
+type WorstElement = z.infer<typeof WorstElementSchema>;
+
+export interface DiffRequest {
+  batch: number;
+  a: Side;
+  b: Side;
+  /** an element agrees when |a - b| <= atol + rtol * |b| */
+  rtol: number;
+  atol: number;
+  causes: boolean;
+}
+
+const worstShown = 32;
+
+/** The path whose scales a side of a pair has; the reference answers for the path that it is compared with. */
+function pathOf(side: Side, other: Side, ran: RunPath): RunPath {
+  if (side !== 'reference') return side;
+  return other === 'reference' ? ran : other;
+}
+
+async function bothAnswers(
+  source: Source,
+  { batch, a, b }: Pick<DiffRequest, 'batch' | 'a' | 'b'>,
+  cancel?: CancelFlag,
+) {
+  const ran = source.table.path(batch) === 'cutlass' ? 'cutlass' : 'b12x';
+  const first = await source.answer(batch, a, pathOf(a, b, ran), true, cancel);
+  const second = await source.answer(batch, b, pathOf(b, a, ran), true, cancel);
+  return [first, second] as const;
+}
+
+/** Compares a pair over all stages. What cannot be compared says why in its stage; nothing throws for a missing tap. */
+export async function diffStages(
+  binding: NativeBinding,
+  source: Source,
+  request: DiffRequest,
+  cancel?: CancelFlag,
+): Promise<Diff> {
+  const { batch, a, b, rtol, atol } = request;
+  const [first, second] = await bothAnswers(source, request, cancel);
+  const result: StageDiff[] = [];
+  if (isUnavailable(first) || isUnavailable(second)) {
+    const reason = isUnavailable(first) ? first.reason : isUnavailable(second) ? second.reason : '';
+    for (const stage of stages) result.push(without(stage, reason));
+  } else {
+    const routing = await topkOf(source, batch);
+    for (const stage of stages)
+      result.push(await compareStage(binding, source, stage, first, second, request, routing));
+  }
+  const pair = new Set([a, b]);
+  const explains = request.causes && pair.has('b12x') && pair.has('cutlass');
+  const explanation = explains ? await source.explain(batch, cancel) : null;
+  const known = explanation && !isUnavailable(explanation) ? explanation : null;
+  return {
+    batch,
+    a,
+    b,
+    rtol,
+    atol,
+    stages: result,
+    firstDiverging:
+      result.find(({ comparison }) => comparison !== null && comparison.withinTolerance < 1)?.stage ?? null,
+    causes: known?.causes ?? [],
+    floor: known?.floor ?? null,
+    provenance: [first, second].flatMap((answer) => (isUnavailable(answer) ? [] : [answer.provenance])),
+  };
+}
+
+function without(stage: Stage, reason: string): StageDiff {
+  return { stage, rows: 0, columns: 0, comparison: null, reason, worst: [] };
+}
+
+interface Topk {
+  ids: Int32Array | null;
+  tokens: number;
+  topK: number;
+}
+
+async function topkOf(source: Source, batch: number): Promise<Topk> {
+  const input = await source.input(batch);
+  return {
+    ids: isUnavailable(input) ? null : input.topkIds,
+    tokens: source.table.tokens(batch),
+    topK: source.shape.topK,
+  };
+}
+
+async function compareStage(
+  binding: NativeBinding,
+  source: Source,
+  stage: Stage,
+  a: Answer,
+  b: Answer,
+  { rtol, atol }: DiffRequest,
+  routing: Topk,
+): Promise<StageDiff> {
+  const left = await stageTensor(binding, source, a, stage);
+  if (isUnavailable(left)) return without(stage, left.reason);
+  const right = await stageTensor(binding, source, b, stage);
+  if (isUnavailable(right)) return without(stage, right.reason);
+  const shape = stageShape(left);
+  const other = stageShape(right);
+  if (shape.rows !== other.rows || shape.columns !== other.columns) {
+    return without(
+      stage,
+      `${a.side} has ${shape.rows} x ${shape.columns} elements here, ${b.side} ${other.rows} x ${other.columns}.`,
+    );
+  }
+  const comparison = await binding.compare(left, right, { rtol, atol, worst: worstShown });
+  const { count, maxAbs, nrmse, cosine, withinTolerance, bestScale, nanA, nanB, ulpHistogram } = comparison;
+  return {
+    stage,
+    ...shape,
+    comparison: { count, maxAbs, nrmse, cosine, withinTolerance, bestScale, nanA, nanB, ulpHistogram },
+    reason: '',
+    worst: worstElements(comparison.worst, shape.columns, shape.rows, routing),
+  };
+}
+
+/**
+ * Flat indices of a stage as places: rows are (token, slot) pairs in order, or tokens where a stage has one row a token;
+ * slot and expert are then -1.
+ */
+export function worstElements(
+  worst: Comparison['worst'],
+  columns: number,
+  rows: number,
+  { ids, tokens, topK }: Topk,
+): WorstElement[] {
+  const paired = rows === tokens * topK && (topK > 1 || rows !== tokens);
+  return worst.map(({ index, a, b }) => {
+    const row = Math.floor(index / columns);
+    const slot = paired ? row % topK : -1;
+    return {
+      row,
+      column: index % columns,
+      token: paired ? Math.floor(row / topK) : row,
+      slot,
+      expert: paired ? (ids?.[row] ?? -1) : -1,
+      a,
+      b,
+    };
+  });
+}
+
+/** The difference a - b of one stage as a tile (signed in `mean`). Throws `unsupported` with the reason where there is none. */
+export async function diffTile(
+  binding: NativeBinding,
+  source: Source,
+  {
+    stage,
+    batch,
+    a,
+    b,
+    ...rectangle
+  }: Pick<DiffRequest, 'batch' | 'a' | 'b'> & { stage: Stage } & Omit<TileRequest, 'plane'>,
+  cancel?: CancelFlag,
+): Promise<Tile> {
+  const answers = await bothAnswers(source, { batch, a, b }, cancel);
+  const tensors = [];
+  for (const answer of answers) {
+    const tensor = isUnavailable(answer) ? answer : await stageTensor(binding, source, answer, stage);
+    if (isUnavailable(tensor))
+      throw new AppError({ code: 'unsupported', message: tensor.reason, subject: `batch ${batch}` });
+    tensors.push(tensor);
+  }
+  return binding.differenceTile(tensors[0]!, tensors[1]!, { plane: 0, ...rectangle });
+}
