@@ -23,8 +23,9 @@ export function describeStep({ name, value, comparison, limit, unit, outcome, or
 /** Microseconds with a unit that keeps three digits. */
 export function duration(microseconds: number): string {
   if (!Number.isFinite(microseconds)) return '-';
-  if (microseconds < 1000) return `${microseconds.toPrecision(3)} us`;
-  if (microseconds < 1e6) return `${(microseconds / 1000).toPrecision(3)} ms`;
+  // Not 1000: what rounds up to 1000 belongs to the next unit.
+  if (microseconds < 999.5) return `${microseconds.toPrecision(3)} us`;
+  if (microseconds < 999.5e3) return `${(microseconds / 1000).toPrecision(3)} ms`;
   return `${(microseconds / 1e6).toPrecision(3)} s`;
 }
 
