@@ -24,16 +24,16 @@ export function FilterBar() {
           ))}
         </select>
       </label>
-      <label>
+      <span className="filter-group">
         Tokens
         <Limit name="Least tokens" value={filters.minTokens} onChange={(minTokens) => setFilters({ minTokens })} />
         to
         <Limit name="Most tokens" value={filters.maxTokens} onChange={(maxTokens) => setFilters({ maxTokens })} />
-      </label>
-      <label>
+      </span>
+      <span className="filter-group">
         NRMSE at least
         <Limit name="Least NRMSE" value={filters.minNrmse} onChange={(minNrmse) => setFilters({ minNrmse })} />
-      </label>
+      </span>
       <label>
         <input
           type="checkbox"

@@ -1,0 +1,90 @@
+/** The chain of rules that chose path, kernel and tile, in the order they were asked. */
+import type { Decision, DecisionStep } from '../../../electron/contract/layer';
+import { ExportButtons } from '../../charts/export-buttons';
+import { toCsv } from '../../format/csv';
+import { Block } from '../../frame/panel-frame';
+import { kernelColor, kernelNames } from '../../theme/palette';
+import { decidingStep } from './deciding-step';
+
+export function DecisionChain({ decision }: { decision: Decision }) {
+  const deciding = decidingStep(decision);
+  const csv = () =>
+    toCsv(
+      ['step', 'value', 'comparison', 'limit', 'unit', 'outcome', 'leads to', 'limit from', 'where'],
+      decision.steps.map((step) => [
+        step.name,
+        step.value,
+        step.comparison,
+        step.limit,
+        step.unit,
+        step.outcome,
+        step.leads,
+        step.origin.kind,
+        step.origin.where,
+      ]),
+    );
+  return (
+    <Block
+      title="Decision chain"
+      note={`rules ${decision.rules}`}
+      actions={<ExportButtons name="decision-chain" csv={csv} />}
+    >
+      {decision.steps.length === 0 ? (
+        <p className="muted">No rule was asked: the path was given.</p>
+      ) : (
+        <table className="chain" data-testid="decision-chain">
+          <thead>
+            <tr>
+              <th>Rule</th>
+              <th className="right">Value</th>
+              <th />
+              <th>Limit</th>
+              <th>Unit</th>
+              <th>Holds</th>
+              <th>Leads to</th>
+              <th>Limit from</th>
+            </tr>
+          </thead>
+          <tbody>
+            {decision.steps.map((step, at) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: the chain is an ordered list; a rule may be asked twice
+              <Step key={at} step={step} decided={step === deciding} color={kernelColor(decision.kernel)} />
+            ))}
+          </tbody>
+        </table>
+      )}
+      <p className="chain-result">
+        <i className="kernel-swatch" style={{ background: kernelColor(decision.kernel) }} />
+        {kernelNames[decision.kernel]}
+        {decision.tileM > 0 && (
+          <span className="muted">
+            , tile M x N <span className="number">{`${decision.tileM} x ${decision.tileN}`}</span>
+          </span>
+        )}
+      </p>
+    </Block>
+  );
+}
+
+function Step({ step, decided, color }: { step: DecisionStep; decided: boolean; color: string }) {
+  return (
+    <tr className={decided ? 'decided' : ''} aria-current={decided ? 'step' : undefined}>
+      <td style={decided ? { boxShadow: `inset 3px 0 0 ${color}` } : undefined}>{step.name}</td>
+      <td className="number right">{text(step.value)}</td>
+      <td className="number comparison">{step.comparison}</td>
+      <td className="number">{text(step.limit)}</td>
+      <td className="muted">{step.unit}</td>
+      <td className={step.outcome ? 'holds' : 'muted'}>{step.outcome ? 'yes' : 'no'}</td>
+      <td>{step.leads}</td>
+      <td>
+        {step.origin.kind}
+        {step.origin.where && <span className="muted"> {step.origin.where}</span>}
+      </td>
+    </tr>
+  );
+}
+
+function text(value: DecisionStep['value']): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toFixed(2);
+  return String(value);
+}

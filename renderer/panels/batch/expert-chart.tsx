@@ -1,0 +1,39 @@
+/** Rows per expert and what its tiles hold beyond them. */
+import { useMemo } from 'react';
+import type { BatchDetail } from '../../../electron/contract/batch';
+import { BarChart, type Series } from '../../charts/chart-block';
+import { formatCount, formatShare } from '../../format/numbers';
+import { kernelColor } from '../../theme/palette';
+import { paddingSummary } from './padding';
+
+export function ExpertChart({ detail }: { detail: BatchDetail }) {
+  const { rowsPerExpert, paddingRows, decision } = detail;
+  const points = useMemo(
+    () => Array.from(rowsPerExpert, (rows, expert) => ({ expert, rows, padding: paddingRows[expert] ?? 0 })),
+    [rowsPerExpert, paddingRows],
+  );
+  const series = useMemo<Series[]>(
+    () => [
+      { key: 'rows', name: 'rows', color: kernelColor(decision.kernel) },
+      { key: 'padding', name: `tile padding (tile M ${decision.tileM})`, color: 'var(--line-strong)' },
+    ],
+    [decision.kernel, decision.tileM],
+  );
+  const { rows, padding, waste } = paddingSummary(rowsPerExpert, paddingRows);
+  return (
+    <BarChart
+      title="Rows per expert"
+      note={`${formatCount(rows)} rows, ${formatCount(padding)} of padding: ${formatShare(waste)} of the tile rows are wasted`}
+      name="rows-per-expert"
+      points={points}
+      x="expert"
+      xLabel="expert"
+      yLabel="rows"
+      series={series}
+      stacked
+      height={132}
+      formatY={formatCount}
+      empty="The batch has no routing."
+    />
+  );
+}

@@ -1,0 +1,166 @@
+/** Tokens x experts: which expert each token goes to, and with what weight. */
+import { type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
+import type { BatchDetail } from '../../../electron/contract/batch';
+import { ExportButtons } from '../../charts/export-buttons';
+import { useSize } from '../../charts/size';
+import { toCsv } from '../../format/csv';
+import { formatCount, formatValue } from '../../format/numbers';
+import { Block } from '../../frame/panel-frame';
+import { framePainter } from '../../stores/idle';
+import { useView } from '../../stores/view';
+import { tokenValue } from '../../theme/palette';
+import { type MatrixGrid, matrixGrid } from './matrix-grid';
+
+const left = 58;
+const bottom = 18;
+const mostHeight = 260;
+
+export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
+  const { topkIds, topkWeights, topK, experts, row } = detail;
+  const [box, { width }] = useSize<HTMLDivElement>();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const theme = useView((state) => state.theme);
+  const [hover, setHover] = useState<{ token: number; expert: number; x: number; y: number } | null>(null);
+  const plot = Math.max(1, width - left);
+  const grid = useMemo(
+    () => matrixGrid(topkIds, topkWeights, topK, experts, { rows: mostHeight, columns: plot }),
+    [topkIds, topkWeights, topK, experts, plot],
+  );
+  const cell = useMemo(() => cellSize(grid, plot), [grid, plot]);
+  const height = grid.rows * cell.height + bottom;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the theme changes the colours that are read
+  useEffect(() => {
+    const painter = framePainter(
+      () => canvas.current && paint(canvas.current, grid, cell, width, height, row.tokens, experts),
+    );
+    painter.request();
+    return () => painter.cancel();
+  }, [grid, cell, width, height, theme]);
+
+  const onPointerMove = (event: PointerEvent) => {
+    const { offsetX, offsetY } = event.nativeEvent;
+    const column = Math.floor((offsetX - left) / cell.width);
+    const line = Math.floor(offsetY / cell.height);
+    const inside = offsetX >= left && column < grid.columns && line < grid.rows;
+    setHover(
+      inside
+        ? { token: line * grid.tokensPerCell, expert: column * grid.expertsPerCell, x: offsetX, y: offsetY }
+        : null,
+    );
+  };
+  const csv = () =>
+    toCsv(
+      ['token', 'slot', 'expert', 'weight'],
+      Array.from(topkIds, (expert, pair) => [Math.floor(pair / topK), pair % topK, expert, topkWeights[pair]]),
+    );
+  const folded = grid.tokensPerCell > 1 || grid.expertsPerCell > 1;
+  return (
+    <Block
+      title="Routing matrix"
+      note={
+        folded
+          ? `a cell is ${grid.tokensPerCell} tokens x ${grid.expertsPerCell} experts, brightness is its largest weight`
+          : 'tokens x experts, brightness is the weight'
+      }
+      actions={<ExportButtons name="routing-matrix" csv={csv} picture={() => box.current} />}
+    >
+      <div ref={box} className="matrix" style={{ minHeight: 40 }}>
+        <canvas
+          ref={canvas}
+          role="img"
+          aria-label={`Routing of ${row.tokens} tokens to ${experts} experts`}
+          style={{ width, height }}
+          onPointerMove={onPointerMove}
+          onPointerLeave={() => setHover(null)}
+        />
+        {hover && (
+          <div
+            className="timeline-hover number"
+            style={{
+              top: hover.y + 12,
+              ...(hover.x > width / 2 ? { right: width - hover.x + 12 } : { left: hover.x + 12 }),
+            }}
+          >
+            {describe(detail, grid, hover)}
+          </div>
+        )}
+      </div>
+    </Block>
+  );
+}
+
+function describe(detail: BatchDetail, grid: MatrixGrid, { token, expert }: { token: number; expert: number }): string {
+  if (grid.tokensPerCell > 1 || grid.expertsPerCell > 1) {
+    return `tokens ${token} to ${token + grid.tokensPerCell - 1}, experts ${expert} to ${expert + grid.expertsPerCell - 1}`;
+  }
+  for (let slot = 0; slot < detail.topK; slot++) {
+    const pair = token * detail.topK + slot;
+    if (detail.topkIds[pair] === expert)
+      return `token ${token}, expert ${expert}: slot ${slot}, weight ${formatValue(detail.topkWeights[pair])}`;
+  }
+  return `token ${token}, expert ${expert}: not routed`;
+}
+
+interface CellSize {
+  width: number;
+  height: number;
+}
+
+/** Cells fill the width; a row is as high as it is wide, within reason, and all rows stay under the height there is. */
+function cellSize(grid: MatrixGrid, plot: number): CellSize {
+  const width = plot / Math.max(1, grid.columns);
+  const height = Math.min(12, Math.max(1, Math.floor(mostHeight / Math.max(1, grid.rows))));
+  return { width, height };
+}
+
+function paint(
+  canvas: HTMLCanvasElement,
+  grid: MatrixGrid,
+  cell: CellSize,
+  width: number,
+  height: number,
+  tokens: number,
+  experts: number,
+): void {
+  const context = canvas.getContext('2d');
+  if (!context || width < 1) return;
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.fillStyle = tokenValue('--bg-0');
+  context.fillRect(left, 0, width - left, height - bottom);
+  context.fillStyle = tokenValue('--accent');
+  for (let row = 0; row < grid.rows; row++) {
+    for (let column = 0; column < grid.columns; column++) {
+      const weight = grid.weights[row * grid.columns + column]!;
+      if (weight === 0) continue;
+      context.globalAlpha = 0.2 + 0.8 * (grid.largest > 0 ? Math.min(1, weight / grid.largest) : 0);
+      const x = left + column * cell.width;
+      const gap = cell.width > 4 ? 1 : 0;
+      context.fillRect(
+        x,
+        row * cell.height,
+        Math.max(1, cell.width - gap),
+        Math.max(1, cell.height - (cell.height > 4 ? 1 : 0)),
+      );
+    }
+  }
+  context.globalAlpha = 1;
+  context.font = '10px "JetBrains Mono"';
+  context.fillStyle = tokenValue('--text-3');
+  context.textBaseline = 'top';
+  context.textAlign = 'right';
+  context.fillText('token 0', left - 6, 0);
+  if (grid.rows * cell.height > 26) {
+    context.textBaseline = 'bottom';
+    context.fillText(formatCount(tokens - 1), left - 6, grid.rows * cell.height);
+  }
+  context.textBaseline = 'top';
+  context.textAlign = 'left';
+  context.fillText('expert 0', left, height - bottom + 4);
+  context.textAlign = 'right';
+  context.fillText(formatCount(experts - 1), width, height - bottom + 4);
+}
