@@ -5,6 +5,7 @@ import 'dockview-react/dist/styles/dockview.css';
 import './docks.css';
 import { AppError } from '../../electron/contract/errors';
 import { findPanel } from '../panels/registry';
+import { trackWork } from '../stores/idle';
 import { useView } from '../stores/view';
 import { adoptDocks, showPanel } from './layout';
 import { EmptyState, ErrorState } from './panel-frame';
@@ -50,12 +51,18 @@ function Panel({ api }: IDockviewPanelProps) {
   return (
     <Activity mode={visible ? 'visible' : 'hidden'}>
       <PanelBoundary>
-        <Suspense fallback={<EmptyState title={definition.title} reason="Loading the panel." />}>
+        <Suspense fallback={<PanelLoading title={definition.title} />}>
           <Content />
         </Suspense>
       </PanelBoundary>
     </Activity>
   );
+}
+
+/** While its code loads the window is not idle. */
+function PanelLoading({ title }: { title: string }) {
+  useEffect(() => trackWork(), []);
+  return <EmptyState title={title} reason="Loading the panel." />;
 }
 
 /** A fault in one panel leaves the others standing. */

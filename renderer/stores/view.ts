@@ -61,7 +61,7 @@ export const useView = create<ViewState>(() => ({
   screenshotMode: false,
   panel: 'live',
   detailsOpen: true,
-  timelineHeight: 168,
+  timelineHeight: 190,
   timeline: { first: 0, last: 199, follow: true },
   filters: noFilters,
   tolerance: { rtol: 0.016, atol: 1e-5 },

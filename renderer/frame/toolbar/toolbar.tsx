@@ -2,7 +2,6 @@
 import type { ReactNode } from 'react';
 import { contracts } from '../../../electron/contract/layer';
 import { invoke } from '../../commands/registry';
-import { formatCount } from '../../format/numbers';
 import { useConnection } from '../../stores/connection';
 import { CommandButton } from './command-button';
 import { ThresholdControl } from './threshold-control';
@@ -96,12 +95,9 @@ function LayerSelect() {
       >
         {loaded === undefined && <option value="">-</option>}
         {loaded !== undefined && !moe.some(({ index }) => index === loaded) && <option value={loaded}>{loaded}</option>}
-        {moe.map(({ index, shape }) => (
-          <option key={index} value={index}>
+        {moe.map(({ index, prefix }) => (
+          <option key={index} value={index} title={prefix}>
             {index}
-            {shape
-              ? ` (${formatCount(shape.experts)} x ${formatCount(shape.hidden)} x ${formatCount(shape.intermediate)})`
-              : ''}
           </option>
         ))}
       </select>

@@ -82,7 +82,7 @@ export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
               ...(hover.x > width / 2 ? { right: width - hover.x + 12 } : { left: hover.x + 12 }),
             }}
           >
-            {describe(detail, grid, hover)}
+            {hoverText(detail, grid, hover)}
           </div>
         )}
       </div>
@@ -90,7 +90,11 @@ export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
   );
 }
 
-function describe(detail: BatchDetail, grid: MatrixGrid, { token, expert }: { token: number; expert: number }): string {
+function hoverText(
+  detail: BatchDetail,
+  grid: MatrixGrid,
+  { token, expert }: { token: number; expert: number },
+): string {
   if (grid.tokensPerCell > 1 || grid.expertsPerCell > 1) {
     return `tokens ${token} to ${token + grid.tokensPerCell - 1}, experts ${expert} to ${expert + grid.expertsPerCell - 1}`;
   }

@@ -2,7 +2,7 @@
 import { useRef } from 'react';
 import { ExportButtons } from '../../charts/export-buttons';
 import { toCsv } from '../../format/csv';
-import { formatCount, formatMicroseconds, formatShare } from '../../format/numbers';
+import { formatCount, formatShare, microseconds } from '../../format/numbers';
 import { KernelLabel } from '../../frame/kernel-label';
 import { Block } from '../../frame/panel-frame';
 import { useRun } from '../../stores/run';
@@ -42,7 +42,7 @@ export function KernelShare() {
               <thead>
                 <tr>
                   <th>Kernel</th>
-                  <th>Batches</th>
+                  <th className="share-count">Batches</th>
                   <th>Share</th>
                   <th>p50</th>
                   <th>p95</th>
@@ -55,12 +55,12 @@ export function KernelShare() {
                     <td>
                       <KernelLabel kernel={kernel} />
                     </td>
-                    <td className="number">{formatCount(batches)}</td>
+                    <td className="number share-count">{formatCount(batches)}</td>
                     <td className="number">{formatShare(batches / all)}</td>
                     {[p50, p95, p99].map((time, at) => (
                       // biome-ignore lint/suspicious/noArrayIndexKey: three fixed columns
                       <td key={at} className="number">
-                        <span className="volatile">{formatMicroseconds(time)}</span>
+                        <Time value={time} />
                       </td>
                     ))}
                   </tr>
@@ -71,5 +71,14 @@ export function KernelShare() {
         )}
       </div>
     </Block>
+  );
+}
+
+function Time({ value }: { value: number }) {
+  const { text, unit } = microseconds(value);
+  return (
+    <span className="volatile">
+      {text} <span className="unit">{unit}</span>
+    </span>
   );
 }

@@ -141,7 +141,7 @@ function TimesChart({ recent }: { recent: BatchRow[] }) {
   );
   return (
     <LineChart
-      title={`Time per batch, p${share}`}
+      title="Time per batch"
       note={window > 0 ? `windows of ${window} batches` : undefined}
       actions={percentiles.map((value) => (
         <button
