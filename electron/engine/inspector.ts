@@ -5,7 +5,7 @@
 
 import type { BatchRow } from '../contract/batch';
 import { AppError, type AppErrorData } from '../contract/errors';
-import type { CheckpointSummary, LayerSummary, Threshold } from '../contract/layer';
+import type { CheckpointSummary, LayerSummary, Origin } from '../contract/layer';
 import type { EngineState, SessionInfo, Workload, WorkloadChange } from '../contract/session';
 import { engineState } from './engine-state';
 import type { CancelFlag, NativeBinding, TaskOptions } from './native/binding';
@@ -38,13 +38,13 @@ export interface InspectorOptions {
   events: InspectorEvents;
 }
 
-export interface LoadParams extends Partial<Omit<LoadRequest, 'threshold'>> {
+export interface LoadParams extends Partial<Omit<LoadRequest, 'threshold' | 'thresholdOrigin'>> {
   threshold?: number | undefined;
-  /** what gave the threshold: an option of the command line, or the window */
-  thresholdWhere?: string;
+  /** what gave the threshold; the window when absent */
+  thresholdOrigin?: Origin | undefined;
 }
 
-export const toolbarOrigin = { kind: 'window', where: 'threshold control of the window' } as const;
+export const toolbarOrigin: Origin = { kind: 'window', where: 'threshold control of the window' };
 
 export class Inspector {
   readonly binding: NativeBinding;
@@ -177,7 +177,8 @@ export class Inspector {
           threshold:
             request.threshold === undefined
               ? {}
-              : { argument: { tokens: request.threshold, where: request.thresholdWhere ?? toolbarOrigin.where } },
+              : { argument: { tokens: request.threshold, where: (request.thresholdOrigin ?? toolbarOrigin).where } },
+          thresholdOrigin: request.threshold === undefined ? undefined : (request.thresholdOrigin ?? toolbarOrigin),
         },
         task,
       );
@@ -256,9 +257,9 @@ export class Inspector {
     this.options.events.changed();
   }
 
-  async setThreshold(tokens: number, origin: Threshold['origin'] = toolbarOrigin): Promise<void> {
+  async setThreshold(tokens: number, origin: Origin = toolbarOrigin): Promise<void> {
     await this.liveRun('move the threshold').setThreshold({ tokens, origin });
-    this.lastLoad = { ...this.lastLoad, threshold: tokens, thresholdWhere: origin.where };
+    this.lastLoad = { ...this.lastLoad, threshold: tokens, thresholdOrigin: origin };
     this.options.events.changed();
   }
 

@@ -1,4 +1,4 @@
-import type { CheckpointSummary, Contract } from '../../contract/layer';
+import type { CheckpointSummary, Contract, Origin } from '../../contract/layer';
 import type { Device, EngineState } from '../../contract/session';
 import type { ThresholdSources } from '../layer/threshold';
 import type { TaskOptions } from '../native/binding';
@@ -19,6 +19,8 @@ export interface LoadRequest {
   /** id of a rule file; undefined: the default one */
   rules?: string | undefined;
   threshold: ThresholdSources;
+  /** origin to show instead of the argument's: the threshold was set in the window */
+  thresholdOrigin?: Origin | undefined;
 }
 
 export interface LoadResult {
