@@ -22,9 +22,9 @@ Recipe choose_recipe(const Layer& layer, const moe_batch& batch) {
   const auto path = static_cast<moe_path>(batch.path);
   const PathScales& scales = layer.scales(path);
   const bool gated = layer.shape().gated != 0;
-  const Quantizer b12x = gated ? Quantizer::kB12xFast : Quantizer::kB12xExact;
+  const Quantizer b12x = gated ? Quantizer::kB12xWide : Quantizer::kB12xExact;
   if (path == MOE_PATH_CUTLASS && batch.kernel == MOE_KERNEL_CUTLASS) {
-    return {scales, Quantizer::kCutlassFast, Reduction::kCutlass, true, false};
+    return {scales, Quantizer::kCutlassWide, Reduction::kCutlass, true, false};
   }
   if (path == MOE_PATH_B12X) {
     switch (batch.kernel) {

@@ -60,6 +60,29 @@ Fp4Block b12x(const float* x, float gs, bool fast) {
   return out;
 }
 
+void encode_scaled_wide(const float* x, double multiplier, Fp4Block& out) {
+  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(static_cast<double>(x[i]) * multiplier);
+}
+
+Fp4Block cutlass_wide(const float* x, double g) {
+  Fp4Block out{};
+  const double peak = amax_dropping_nan(x);
+  out.sf = e4m3_encode(g * peak / 6.0);
+  const double quantized = e4m3_decode(out.sf);
+  encode_scaled_wide(x, peak != 0 ? g / quantized : 0.0, out);
+  return out;
+}
+
+Fp4Block b12x_wide(const float* x, double gs) {
+  Fp4Block out{};
+  if (gs == 0) return out;
+  const double scaled = static_cast<double>(amax_dropping_nan(x)) / 6.0 / gs;
+  out.sf = e4m3_encode(scaled < 448.0 ? scaled : 448.0);
+  const double quantized = e4m3_decode(out.sf);
+  if (quantized != 0) encode_scaled_wide(x, 1.0 / (quantized * gs), out);
+  return out;
+}
+
 Fp4Block direct_micro(const float* x, float gs) {
   Fp4Block out{};
   float peak = 0;
@@ -84,6 +107,8 @@ Fp4Block quantize_block(Quantizer quantizer, const float* x, float global_scale)
     case Quantizer::kCutlassExact: return cutlass(x, global_scale, false);
     case Quantizer::kB12xExact: return b12x(x, global_scale, false);
     case Quantizer::kB12xFast: return b12x(x, global_scale, true);
+    case Quantizer::kCutlassWide: return cutlass_wide(x, global_scale);
+    case Quantizer::kB12xWide: return b12x_wide(x, global_scale);
     case Quantizer::kDirectMicro: break;
   }
   return direct_micro(x, global_scale);

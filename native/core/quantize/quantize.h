@@ -28,6 +28,12 @@ enum class Quantizer : int32_t {
   /// SMALL, a divider. fp4_common.py `quantize_block_fp4_fast`: sf = min(rcp(gs) * (amax * rcp(6)), 448);
   /// multiplier = rcp(sfq) * rcp(gs); all codes 0 when sfq is 0, SF 0 too when gs is 0.
   kB12xFast,
+  /// LARGE and SMALL: the formulas of kCutlassFast and kB12xFast in fp64, so that no reciprocal errs. Which way a value on
+  /// an exact tie falls in the fp32 forms hangs on the last bit of `rcp.approx`, which only the instruction itself knows;
+  /// bf16 activations under a ModelOpt input scale (amax / 2688) sit on such ties by the dozen. These forms round ties as
+  /// the formula says (to even), and differ from the fp32 ones in nothing else. Block edge cases are the same.
+  kCutlassWide,
+  kB12xWide,
   /// A MULTIPLIER. moe_direct_micro_kernel.py: sf = f32(f64(amax) * f64(gs) / 6), at most 448;
   /// eff = sfq / gs (0 when gs is 0), at least 1e-30; multiplier = 1 / eff. Fed with the SMALL form as FlashInfer's
   /// dispatch does, it is off by gs^2 (domain: hazard H3).
