@@ -5,8 +5,18 @@
  *
  * Errors are `Error` objects with `code` (an ErrorCode of electron/contract/errors.ts) and `details` (plain data).
  */
-import type { Activation, Contract, Decision, DType, Kernel, Path, ReferenceContract, ScaleLayout } from '../../contract/layer';
+
 import type { ErrorCode } from '../../contract/errors';
+import type {
+  Activation,
+  Contract,
+  Decision,
+  DType,
+  Kernel,
+  Path,
+  ReferenceContract,
+  ScaleLayout,
+} from '../../contract/layer';
 
 export interface NativeError extends Error {
   code: ErrorCode;
@@ -210,7 +220,11 @@ export interface Provider {
   capabilities(): Capabilities;
   probe(): DeviceInfo;
   /** `ideal*` and `weights-only` need `checkpoint`; the three contracts need `prepared`. */
-  createLayer(source: { checkpoint: CheckpointLayer; prepared?: PreparedLayer; contract: Contract | ReferenceContract }): Promise<ProviderLayer>;
+  createLayer(source: {
+    checkpoint: CheckpointLayer;
+    prepared?: PreparedLayer;
+    contract: Contract | ReferenceContract;
+  }): Promise<ProviderLayer>;
 }
 
 /** Comparison of two tensors of equal shape (dtypes may differ; compared as fp64). */
@@ -228,7 +242,7 @@ export interface Comparison {
   bestScale: number;
   nanA: number;
   nanB: number;
-  /** Distance in bf16 ULPs: bins 0,1,2,3-4,5-8,...,>1024 (12 bins). */
+  /** Distance in bf16 ULPs: bins 0,1,2,3-4,5-8,...,513-1024,>1024 (13 bins). */
   ulpHistogram: Float64Array;
   worst: { index: number; a: number; b: number }[];
 }
@@ -249,6 +263,10 @@ export interface RuleLimits {
   dynamicTileMDefault: number;
   dynamicTileMNonGated: number;
   intermediateTile: number; // 128: intermediate is padded to it
+  /** Tuned resident clusters up to so many routed pairs; absent where the release has no ladder. */
+  microClusters?: { maxRoutedPairs: number; clusters: number }[] | undefined;
+  staticClusters?: { maxRoutedPairs: number; clusters: number }[] | undefined;
+  dynamicClusters?: { maxRoutedPairs: number; clusters: number }[] | undefined;
 }
 export interface DecideRequest {
   tokens: number;
@@ -264,6 +282,9 @@ export interface DecideRequest {
   /** Where each limit came from, by RuleLimits key; environment overrides appear here. */
   limits: RuleLimits;
   origins: Record<string, { kind: string; where: string }>;
+  /** Streaming multiprocessors of the device, where it is known: the narrow static tile depends on how many stay idle. */
+  smCount?: number;
+  /** SMs that 128x128 tiles would leave idle, for callers that know only this. */
   idleSms?: number;
 }
 
@@ -283,28 +304,65 @@ export interface NativeBinding {
   createCancelFlag(): CancelFlag;
   mapFile(path: string): Promise<MappedFile>;
   /** A tensor over bytes of a mapped file (recorded sessions, tensors of a checkpoint). */
-  tensorFromFile(file: MappedFile, info: { name: string; dtype: DType; shape: number[]; layout: ScaleLayout; offset: number; bytes: number; logicalShape?: number[] }): NativeTensor;
-  tensorFromBytes(bytes: Uint8Array, info: { name: string; dtype: DType; shape: number[]; layout: ScaleLayout }): NativeTensor;
+  tensorFromFile(
+    file: MappedFile,
+    info: {
+      name: string;
+      dtype: DType;
+      shape: number[];
+      layout: ScaleLayout;
+      offset: number;
+      bytes: number;
+      logicalShape?: number[];
+    },
+  ): NativeTensor;
+  tensorFromBytes(
+    bytes: Uint8Array,
+    info: { name: string; dtype: DType; shape: number[]; layout: ScaleLayout },
+  ): NativeTensor;
   assembleLayer(spec: AssembleSpec, options?: TaskOptions): Promise<CheckpointLayer>;
   /**
    * `leaveIn` (only with contract `clean`) puts ONE published step back in, for counterfactuals: `baked-block-scales`
    * SF := e4m3(SF*s2) with s2 := 1; `unit-activation-scale` input_global_scale = fc2_input_scale := 1 (w2_weight_scale_2 = s2).
    */
-  prepareLayer(layer: CheckpointLayer, request: { contract: Contract; threshold: number; leaveIn?: ('baked-block-scales' | 'unit-activation-scale')[] }, options?: TaskOptions): Promise<PreparedLayer>;
+  prepareLayer(
+    layer: CheckpointLayer,
+    request: { contract: Contract; threshold: number; leaveIn?: ('baked-block-scales' | 'unit-activation-scale')[] },
+    options?: TaskOptions,
+  ): Promise<PreparedLayer>;
   /** codes [R, C/2] (fp4) * block scales [R, C/16] (linear E4M3) * multiplier, as F32 [R, C]: what a quantized stage means. */
   dequantize(codes: NativeTensor, scales: NativeTensor, multiplier: number): Promise<NativeTensor>;
   /** Built-in "reference" and "cpu"; otherwise the path of a provider library. Throws `provider-load` with the reason. */
   openProvider(nameOrPath: string): Provider;
   decide(request: DecideRequest): Decision;
-  compare(a: NativeTensor, b: NativeTensor, options: { rtol: number; atol: number; worst: number }): Promise<Comparison>;
+  compare(
+    a: NativeTensor,
+    b: NativeTensor,
+    options: { rtol: number; atol: number; worst: number },
+  ): Promise<Comparison>;
   /** |a-b| (signed a-b in mean) as a tile of the last two dimensions. */
   /** a/b element by element as a tile of one plane; both tensors are read in logical rows and columns through their own layouts. */
   ratioTile(a: NativeTensor, b: NativeTensor, request: TileRequest): Promise<Tile>;
   differenceTile(a: NativeTensor, b: NativeTensor, request: TileRequest): Promise<Tile>;
   /** Router on float32 logits [T, E] -> ids [T, k], weights [T, k]. */
-  route(request: { logits: Float32Array; tokens: number; experts: number; topK: number; scoring: 'softmax' | 'sigmoid'; bias: Float32Array | null; renormalize: boolean; scale: number; groups: number; topGroups: number }): { topkIds: Int32Array; topkWeights: Float32Array };
-  /** Rows per expert, padding waste for a tile M, unique experts. */
-  routingStats(topkIds: Int32Array, experts: number, tileM: number): { rowsPerExpert: Int32Array; unique: number; paddedRows: number; maxRows: number };
+  route(request: {
+    logits: Float32Array;
+    tokens: number;
+    experts: number;
+    topK: number;
+    scoring: 'softmax' | 'sigmoid';
+    bias: Float32Array | null;
+    renormalize: boolean;
+    scale: number;
+    groups: number;
+    topGroups: number;
+  }): { topkIds: Int32Array; topkWeights: Float32Array };
+  /** Rows per expert; unique experts; `paddedRows`: rows computed with each expert padded to tile M (waste = paddedRows - T*k). */
+  routingStats(
+    topkIds: Int32Array,
+    experts: number,
+    tileM: number,
+  ): { rowsPerExpert: Int32Array; unique: number; paddedRows: number; maxRows: number };
   /** Quantizes random weights with our own quantizer: packed [N,K/2], block scales [N,K/16], s2. For make-checkpoint. */
   makeProjection(request: MakeProjectionRequest): Promise<{ packed: Uint8Array; scale: Uint8Array; s2: number }>;
   /** x ~ N(0, sigma) as BF16 bits, from a counter-based generator: same seed, same bits, everywhere. */
