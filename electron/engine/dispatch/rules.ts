@@ -10,16 +10,11 @@ const count = z.number().int().min(0);
 const positive = z.number().int().min(1);
 
 /** Rungs must ascend: the first one that holds the batch is taken. */
-function ascending<T>(key: (rung: T) => number) {
-  return (rungs: T[]) => rungs.every((rung, i) => i === 0 || key(rungs[i - 1] as T) < key(rung));
-}
+const ascend = (values: number[]) => values.every((value, i) => i === 0 || (values[i - 1] ?? 0) < value);
 
 const clusters = z
   .array(z.strictObject({ maxRoutedPairs: positive, clusters: positive }))
-  .refine(
-    ascending((rung) => rung.maxRoutedPairs),
-    'rungs must ascend by maxRoutedPairs',
-  )
+  .refine((rungs) => ascend(rungs.map((rung) => rung.maxRoutedPairs)), 'rungs must ascend by maxRoutedPairs')
   .optional();
 
 const RuleFileSchema = z.strictObject({
@@ -38,10 +33,12 @@ const RuleFileSchema = z.strictObject({
     microMaxRoutedPairs: count,
     microMaxRoutedPairsTopK1: count,
     staticMaxRoutedPairs: count,
-    dynamicTileM: z.array(z.strictObject({ rowsPerExpertBelow: positive, tileM: positive })).refine(
-      ascending((rung) => rung.rowsPerExpertBelow),
-      'rungs must ascend by rowsPerExpertBelow',
-    ),
+    dynamicTileM: z
+      .array(z.strictObject({ rowsPerExpertBelow: positive, tileM: positive }))
+      .refine(
+        (rungs) => ascend(rungs.map((rung) => rung.rowsPerExpertBelow)),
+        'rungs must ascend by rowsPerExpertBelow',
+      ),
     dynamicTileMDefault: positive,
     dynamicTileMNonGated: positive,
     intermediateTile: positive,
