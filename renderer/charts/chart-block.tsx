@@ -107,7 +107,7 @@ function Chart(props: ChartProps & { kind: 'line' | 'bar' }) {
 
 function Drawing(props: ChartProps & { kind: 'line' | 'bar'; width: number; height: number }) {
   const { points, x, series, width, height, kind, logY, formatX, formatY = (value) => formatValue(value, 3) } = props;
-  const shared = { width, height, data: points as Point[], margin: { top: 6, right: 8, bottom: 12, left: 0 } };
+  const shared = { width, height, data: points as Point[], margin: { top: 6, right: 14, bottom: 12, left: 0 } };
   const children = (
     <>
       <CartesianGrid stroke="var(--line)" vertical={false} />

@@ -27,7 +27,7 @@ export function microseconds(value: number | null | undefined): { text: string; 
 /** Significant digits without an exponent while it stays short. */
 function digits(value: number, significant: number): string {
   const magnitude = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
-  return value.toFixed(Math.max(0, Math.min(significant, significant - 1 - magnitude)));
+  return value.toFixed(Math.max(0, Math.min(12, significant - 1 - magnitude)));
 }
 
 /** A measured or computed value: 4 significant digits, exponent outside 1e-3..1e6; NaN and infinities by name. */

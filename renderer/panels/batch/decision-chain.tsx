@@ -58,7 +58,7 @@ export function DecisionChain({ decision }: { decision: Decision }) {
         {kernelNames[decision.kernel]}
         {decision.tileM > 0 && (
           <span className="muted">
-            , tile M x N <span className="number">{`${decision.tileM} x ${decision.tileN}`}</span>
+            tile M x N <span className="number">{`${decision.tileM} x ${decision.tileN}`}</span>
           </span>
         )}
       </p>
@@ -76,7 +76,7 @@ function Step({ step, decided, color }: { step: DecisionStep; decided: boolean; 
       <td className="muted">{step.unit}</td>
       <td className={step.outcome ? 'holds' : 'muted'}>{step.outcome ? 'yes' : 'no'}</td>
       <td>{step.leads}</td>
-      <td>
+      <td title={`${step.origin.kind} ${step.origin.where}`}>
         {step.origin.kind}
         {step.origin.where && <span className="muted"> {step.origin.where}</span>}
       </td>
