@@ -317,7 +317,7 @@ export class Inspector {
 
   openSession(path: string): Promise<SessionInfo> {
     return this.loading('open a session', async () => {
-      const source = await ReplaySource.open(path, this.binding);
+      const source = await ReplaySource.open(path, () => this.binding);
       await this.closePlayer();
       this.player = new ReplayPlayer(source, {
         row: (row) => this.options.events.row(row, source.visible()),

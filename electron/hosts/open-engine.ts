@@ -1,15 +1,15 @@
-/** The real engine: the addon, checkpoints through it, the rule files of this build. */
+/** The engine on the addon, as the engine's process opens it. Imported late: an addon that does not load is an error to show. */
 import type { EnginePort } from '../contract/transport';
 import { ruleSource } from '../engine/dispatch/rules';
 import { Engine } from '../engine/engine';
 import { loadBinding } from '../engine/native/load';
 import { NativeLoader } from '../engine/run/native-loader';
 import { toolVersion } from './built';
-import type { HostedEngine } from './engine-host';
 
-/** @throws AppError `unsupported` when the addon is missing or does not load. */
-export function openEngine(port: EnginePort): HostedEngine {
+/** @throws AppError `unsupported` when the addon is not there. */
+export function openEngine(port: EnginePort): Engine {
   const binding = loadBinding();
-  const loader = new NativeLoader({ binding, rules: ruleSource(), env: process.env });
+  const env = process.env;
+  const loader = new NativeLoader({ binding, rules: ruleSource(env), env });
   return new Engine(port, { binding, loader, tool: `moescope ${toolVersion()}` });
 }

@@ -13,11 +13,15 @@ const keptOpen = 64;
 
 export class BlobReader {
   private readonly session: string;
-  private readonly binding: NativeBinding;
+  private readonly binding: () => NativeBinding;
   private readonly verified = new Map<string, Promise<string>>();
-  private readonly open = new Map<string, { file: MappedFile; tensors: Record<string, NativeTensor> }>();
+  private readonly open = new Map<
+    string,
+    { file: MappedFile; begins: Map<string, number>; tensors: Record<string, NativeTensor> }
+  >();
 
-  constructor(session: string, binding: NativeBinding) {
+  /** @param binding asked for only when a tensor is opened: rows and checks need no addon */
+  constructor(session: string, binding: () => NativeBinding) {
     this.session = session;
     this.binding = binding;
   }
@@ -32,6 +36,13 @@ export class BlobReader {
     return result;
   }
 
+  /** The mapped file of a blob and where each tensor begins in it. */
+  async located(blob: Blob): Promise<{ file: MappedFile; begins: Map<string, number> }> {
+    await this.tensors(blob);
+    const { file, begins } = this.open.get(blob.sha256)!;
+    return { file, begins };
+  }
+
   /** The tensors of a blob by name. Throws `session-damaged` naming the file. */
   async tensors(blob: Blob): Promise<Record<string, NativeTensor>> {
     const known = this.open.get(blob.sha256);
@@ -39,15 +50,18 @@ export class BlobReader {
     const path = blobFile(this.session, blob.sha256);
     const damage = await this.check(blob);
     if (damage !== '') throw new AppError({ code: 'session-damaged', message: damage, subject: path });
-    const file = await this.binding.mapFile(path);
+    const binding = this.binding();
+    const file = await binding.mapFile(path);
     const length = headerLength(file.read(0, Math.min(lengthBytes, file.size)), file.size, path);
     const header = parseHeader(file.read(lengthBytes, length), file.size, path);
     const tensors: Record<string, NativeTensor> = {};
+    const begins = new Map<string, number>();
     for (const { name, dtype, shape, layout, logical } of blob.tensors) {
       const entry = header.tensors.get(name);
       if (!entry)
         throw new AppError({ code: 'session-damaged', message: `Blob ${path} has no tensor ${name}.`, subject: name });
-      tensors[name] = this.binding.tensorFromFile(file, {
+      begins.set(name, entry.begin);
+      tensors[name] = binding.tensorFromFile(file, {
         name,
         dtype,
         shape,
@@ -57,7 +71,7 @@ export class BlobReader {
         ...(logical && { logicalShape: [...shape.slice(0, -2), ...logical] }),
       });
     }
-    this.open.set(blob.sha256, { file, tensors });
+    this.open.set(blob.sha256, { file, begins, tensors });
     // Tensors keep their own hold on the map; dropping the entry only forgets it.
     if (this.open.size > keptOpen) this.open.delete(this.open.keys().next().value as string);
     return tensors;

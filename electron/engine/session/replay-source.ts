@@ -42,7 +42,7 @@ export class ReplaySource implements Source {
   private manifest: Manifest;
   private readonly parsed = new Map<number, unknown>();
 
-  private constructor(path: string, binding: NativeBinding, file: EventFile, manifest: Manifest, scan: Scan) {
+  private constructor(path: string, binding: () => NativeBinding, file: EventFile, manifest: Manifest, scan: Scan) {
     this.path = path;
     this.file = file;
     this.manifest = manifest;
@@ -65,7 +65,7 @@ export class ReplaySource implements Source {
    * Opens a session, recovering it first where its recording did not end in order.
    * Throws `file-not-found`, `session-newer`, `session-damaged`, `session-incomplete`, `busy` while it is being recorded.
    */
-  static async open(path: string, binding: NativeBinding): Promise<ReplaySource> {
+  static async open(path: string, binding: () => NativeBinding): Promise<ReplaySource> {
     const before = await readManifest(path);
     await recoverSession(path, before, before.tool);
     const manifest = await readManifest(path);
@@ -220,6 +220,17 @@ export class ReplaySource implements Source {
       for (const { blob } of (await this.result(index)).answers) await check(blob);
     }
     return [...damaged];
+  }
+
+  /** The layer's tensors as recorded, null where the recording has none; `located` says where they lie in their blob. */
+  get recordedLayer(): LayerTensors | null {
+    return this.layer;
+  }
+  located(blob: Blob) {
+    return this.blobs.located(blob);
+  }
+  tensorsOf(blob: Blob) {
+    return this.blobs.tensors(blob);
   }
 
   intent(index: number): Promise<Intent> {
