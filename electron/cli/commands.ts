@@ -4,6 +4,16 @@ import { register as doctor } from './doctor';
 import { register as inspect } from './inspect';
 import { register as makeCheckpoint } from './make-checkpoint';
 import { register as prepare } from './prepare';
+import { register as run } from './run';
 import { register as serve } from './serve';
+import { register as verify } from './verify';
 
-export const commands: readonly ((program: Command) => void)[] = [inspect, prepare, serve, makeCheckpoint, doctor];
+export const commands: readonly ((program: Command) => void)[] = [
+  verify,
+  run,
+  inspect,
+  prepare,
+  serve,
+  makeCheckpoint,
+  doctor,
+];
