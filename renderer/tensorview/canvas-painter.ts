@@ -1,5 +1,5 @@
 /** The same picture without WebGL2: each tile becomes a small bitmap that the 2D canvas enlarges; shapes of marks are drawn one by one. */
-import { type Frame, type Look, MARK_SHAPE_PX, MARK_TINT, type Painter, type Rgb, tileBox } from './painter';
+import { type Frame, type Look, MARK_SHAPE_PX, MARK_TINTS, type Painter, type Rgb, tileBox } from './frame';
 import { cellValue, place } from './range';
 import { NO_VALUE, type Tile } from './source';
 
@@ -12,7 +12,9 @@ export function markedColour(
 ): [number, number, number, number] {
   const bits = cells[index * 4 + 3] ?? 0;
   const at =
-    Math.floor(place(cellValue(cells, index, look.channel), look.range, look.mapping, look.log) * 255 + 0.5) * 4;
+    Math.floor(
+      place(cellValue(cells, index, look.channel, look.mapping), look.range, look.mapping, look.log) * 255 + 0.5,
+    ) * 4;
   const empty = (bits & NO_VALUE) !== 0;
   let colour: [number, number, number] = empty
     ? [0, 0, 0]
@@ -21,8 +23,9 @@ export function markedColour(
   if (tint)
     look.markColours.forEach((mark, bit) => {
       if ((bits & look.marks & (1 << bit)) === 0) return;
-      colour = colour.map((value, part) => value + ((mark[part] ?? 0) - value) * MARK_TINT) as [number, number, number];
-      alpha = Math.max(alpha, MARK_TINT);
+      const share = MARK_TINTS[bit] ?? 1;
+      colour = colour.map((value, part) => value + ((mark[part] ?? 0) - value) * share) as [number, number, number];
+      alpha = Math.max(alpha, share);
     });
   return [colour[0], colour[1], colour[2], Math.round(alpha * 255)];
 }
@@ -38,15 +41,16 @@ function drawShape(
   h: number,
 ) {
   context.fillStyle = `rgb(${colour.join(',')})`;
+  const corner = Math.min(w, h) * 0.6;
   context.beginPath();
   if (bit === 3) context.rect(x, y, w, h);
   else if (bit === 2) {
-    context.moveTo(x + w * 0.4, y);
+    context.moveTo(x + w - corner, y);
     context.lineTo(x + w, y);
-    context.lineTo(x + w, y + h * 0.6);
+    context.lineTo(x + w, y + corner);
   } else if (bit === 1) {
-    context.moveTo(x, y + h * 0.4);
-    context.lineTo(x + w * 0.6, y + h);
+    context.moveTo(x, y + h - corner);
+    context.lineTo(x + corner, y + h);
     context.lineTo(x, y + h);
   } else context.arc(x + w / 2, y + h / 2, Math.min(w, h) * 0.16, 0, 2 * Math.PI);
   context.fill();

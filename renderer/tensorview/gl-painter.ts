@@ -1,5 +1,5 @@
 /** Tiles as float textures, one quad each; the colour is found in the fragment shader, so a range moves without new data. */
-import { type Frame, type Painter, tileBox } from './painter';
+import { type Frame, type Painter, tileBox } from './frame';
 import { channels, logFloor, mappings } from './range';
 import { fragmentShader, vertexShader } from './shaders';
 import type { Tile } from './source';

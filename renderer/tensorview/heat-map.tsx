@@ -1,11 +1,11 @@
 /** A tensor plane as a heat map: wheel zooms to the pointer, drag pans, click picks, arrow keys move the picked element. */
 import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
-import { formatValue } from '../format/numbers';
 import { useView } from '../stores/view';
 import { tokenValue } from '../theme/palette';
-import type { Look } from './painter';
-import { type CellReading, HeatMapScene, markWords } from './scene';
-import type { Tile, TileSource } from './source';
+import { exactFloat32, shortValue } from './exact';
+import type { Look } from './frame';
+import { type CellReading, HeatMapScene, markWords, type SampledTiles } from './scene';
+import type { TileSource } from './source';
 import { ViewButtons, type ViewChange } from './view-buttons';
 import { elementAt, oneToOne, pan, reveal, type View, zoomAt } from './viewport';
 import './heat-map.css';
@@ -20,8 +20,8 @@ export interface HeatMapProps {
   onView: (view: View | null) => void;
   picked: { row: number; column: number } | null;
   onPick: (row: number, column: number) => void;
-  /** the coarse tile of the whole plane has arrived (null: it is on its way) */
-  onOverview: (tile: Tile | null) => void;
+  /** a better look at the whole plane has arrived */
+  onSample: (sampled: SampledTiles) => void;
   onError: (error: unknown) => void;
   rowName: string;
   columnName: string;
@@ -40,7 +40,8 @@ export function HeatMap(props: HeatMapProps) {
   latest.current = props;
   const [pending, setPending] = useState(0);
   const [slow, setSlow] = useState(false);
-  const [hover, setHover] = useState<{ row: number; column: number; cell: CellReading | null } | null>(null);
+  const [hover, setHover] = useState<HoverState | null>(null);
+  const pointer = useRef<{ x: number; y: number } | null>(null);
 
   useEffect(() => {
     const element = area.current;
@@ -54,7 +55,7 @@ export function HeatMap(props: HeatMapProps) {
       columnRuler: canvas('columns'),
     };
     const made = new HeatMapScene(canvases, {
-      overview: (tile) => latest.current.onOverview(tile),
+      sample: (sampled) => latest.current.onSample(sampled),
       failed: (error) => latest.current.onError(error),
       pending: setPending,
     });
@@ -76,7 +77,15 @@ export function HeatMap(props: HeatMapProps) {
   useEffect(() => scene.current?.setSource(source), [source]);
   useEffect(() => scene.current?.setView(view), [view]);
   useEffect(() => scene.current?.setLook(look), [look]);
-  useEffect(() => scene.current?.setPicked(picked), [picked]);
+  useEffect(() => {
+    scene.current?.setPicked(picked);
+    const current = scene.current?.currentView();
+    const { source: shown, onView } = latest.current;
+    if (!picked || !current || !shown || !scene.current) return;
+    // Picked from elsewhere (a table, a link) it may be out of sight.
+    const revealed = reveal(current, picked.row, picked.column, shown, scene.current.currentSize());
+    if (revealed.row !== current.row || revealed.column !== current.column) onView(revealed);
+  }, [picked]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the tokens change their values with the theme
   useEffect(() => {
     scene.current?.setInk(
@@ -88,16 +97,25 @@ export function HeatMap(props: HeatMapProps) {
         background: tokenValue('--bg-1'),
         font: `10px ${tokenValue('--font-number')}`,
       },
-      (value) => formatValue(value, 3),
+      (value) => shortValue(value, 3),
     );
   }, [theme]);
 
   const drag = useDrag(scene, latest);
-  const point = (event: PointerEvent<HTMLDivElement>) => {
+  const under = (at: { x: number; y: number } | null) => {
     const current = scene.current?.currentView();
-    if (!current || !source) return null;
-    return elementAt(current, event.nativeEvent.offsetX, event.nativeEvent.offsetY, source);
+    return at && current && source ? elementAt(current, at.x, at.y, source) : null;
   };
+  const readHover = () => {
+    const element = under(pointer.current);
+    scene.current?.setHovered(element);
+    setHover(element && { ...element, cell: scene.current?.read(element.row, element.column) ?? null });
+  };
+  // What lies under a resting pointer changes with the view and with the tiles that arrive.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: reads the scene as it is after these have changed
+  useEffect(() => {
+    if (pointer.current) readHover();
+  }, [view, source, pending]);
   return (
     <div className="heat-map" data-state={pending > 0 ? 'loading' : 'idle'}>
       <canvas data-layer="columns" className="heat-map-columns" />
@@ -114,19 +132,17 @@ export function HeatMap(props: HeatMapProps) {
         onKeyDown={(event) => onKey(event, scene.current, latest.current)}
         onPointerDown={drag.down}
         onPointerMove={(event) => {
-          if (drag.move(event)) return;
-          const element = point(event);
-          scene.current?.setHovered(element);
-          setHover(element && { ...element, cell: scene.current?.read(element.row, element.column) ?? null });
+          pointer.current = { x: event.nativeEvent.offsetX, y: event.nativeEvent.offsetY };
+          if (!drag.move(event)) readHover();
         }}
         onPointerUp={(event) => {
           if (drag.up(event)) return;
-          const element = point(event);
+          const element = under({ x: event.nativeEvent.offsetX, y: event.nativeEvent.offsetY });
           if (element) props.onPick(element.row, element.column);
         }}
         onPointerLeave={() => {
-          scene.current?.setHovered(null);
-          setHover(null);
+          pointer.current = null;
+          readHover();
         }}
       >
         <canvas data-layer="cells" className="heat-map-cells" />
@@ -163,9 +179,9 @@ interface HoverState {
 
 /** The value itself, or what is known of the elements that were reduced to one cell. */
 export function readingText(cell: CellReading): string {
-  if (cell.rows * cell.columns === 1) return formatValue(cell.mean, 6);
-  const extremes = `min ${formatValue(cell.min)}  mean ${formatValue(cell.mean)}  max ${formatValue(cell.max)}`;
-  return `${extremes}  of ${cell.rows}×${cell.columns} elements`;
+  if (cell.rows * cell.columns === 1) return exactFloat32(cell.mean);
+  const extremes = `min ${shortValue(cell.min)}  mean ${shortValue(cell.mean)}  max ${shortValue(cell.max)}`;
+  return `${cell.rows}×${cell.columns}: ${extremes}`;
 }
 
 function Idle({ source, slow, pending }: { source: TileSource | null; slow: boolean; pending: number }) {

@@ -1,8 +1,8 @@
 /** Settings of a heat map as a person chooses them (plain data, fit for a link), and the Look they give on actual values. */
 
 import { colourTable, divergingMaps, type MapName, parseColour, sequentialMaps } from './colormap';
-import type { Look, MarkColours, Rgb } from './painter';
-import { autoRange, type Channel, type Mapping, type Range } from './range';
+import type { Look, MarkColours, Rgb } from './frame';
+import { autoRange, type Channel, type Mapping, type Range, type Sample } from './range';
 import { MARK, type MarkName, markNames } from './source';
 
 export interface LookSettings {
@@ -25,10 +25,11 @@ const allMarks = { zero: true, subnormal: true, saturated: true, nan: true };
 export function defaultLook(mapping: Mapping): LookSettings {
   const sequential = mapping === 'sequential';
   return {
-    channel: sequential ? 'max' : 'mean',
+    channel: 'peak',
     mapping,
     map: sequential ? sequentialMaps[0] : divergingMaps[0],
-    log: false,
+    // Scales spread over powers of ten.
+    log: sequential,
     range: null,
     percent: sequential ? 0 : 0.5,
     marks: allMarks,
@@ -40,9 +41,9 @@ export function mapsFor(mapping: Mapping): readonly MapName[] {
   return mapping === 'sequential' ? sequentialMaps : divergingMaps;
 }
 
-/** @param values sorted values of the whole plane's overview, from which an automatic range is taken */
-export function makeLook(settings: LookSettings, values: Float32Array, markColours: MarkColours): Look {
-  const range = settings.range ?? autoRange(values, settings.percent, settings.mapping, settings.log);
+/** @param sample cells of the plane, from which an automatic range is taken */
+export function makeLook(settings: LookSettings, sample: Sample, markColours: MarkColours): Look {
+  const range = settings.range ?? autoRange(sample, settings.percent, settings.mapping, settings.log);
   const marks = markNames.reduce((bits, name) => (settings.marks[name] ? bits | MARK[name] : bits), 0);
   const { channel, mapping, log } = settings;
   return { channel, mapping, log, range, table: colourTable(settings.map), marks, markColours };

@@ -1,6 +1,5 @@
 /** What lies over the cells: borders and values when far in, the picked and the hovered element, and the two rulers. */
-import type { Channel } from './range';
-import { cellValue } from './range';
+import { type Channel, cellValue, type Mapping } from './range';
 import { MARK, type Tile } from './source';
 import { type Extent, rulerStep, type Size, type View, visible } from './viewport';
 
@@ -23,6 +22,7 @@ export interface OverlayScene {
   /** tiles of one element a cell that are on the screen */
   exact: Tile[];
   channel: Channel;
+  mapping: Mapping;
   formatCell: (value: number) => string;
   /** dark or light text for a value */
   inkFor: (value: number) => string;
@@ -107,7 +107,7 @@ function paintValues(context: CanvasRenderingContext2D, scene: OverlayScene): vo
     for (let row = Math.max(row0, area.firstRow); row < Math.min(row0 + rows, area.lastRow); row++)
       for (let column = Math.max(col0, area.firstColumn); column < Math.min(col0 + cols, area.lastColumn); column++) {
         const index = (row - row0) * cols + (column - col0);
-        const value = cellValue(tile.cells, index, scene.channel);
+        const value = cellValue(tile.cells, index, scene.channel, scene.mapping);
         const isNan = ((tile.cells[index * 4 + 3] ?? 0) & MARK.nan) !== 0;
         context.fillStyle = scene.inkFor(value);
         const x = (column + 0.5 - view.column) * view.columnPx;

@@ -1,9 +1,9 @@
 /** Range of the colours: histogram of the plane, black and white point to drag or to type, automatic range, logarithm. */
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
-import { formatValue } from '../format/numbers';
 import { colourTable, mapTitles } from './colormap';
+import { shortValue } from './exact';
+import type { Look } from './frame';
 import { type LookSettings, mapsFor, percentChoices } from './look';
-import type { Look } from './painter';
 import {
   type Axis,
   axisPlace,
@@ -14,6 +14,7 @@ import {
   place,
   type Range,
   rangeAxis,
+  type Sample,
 } from './range';
 import './range-control.css';
 
@@ -22,21 +23,20 @@ export interface RangeControlProps {
   onChange: (change: Partial<LookSettings>) => void;
   /** the look in force, for the range that was chosen automatically */
   look: Look;
-  /** sorted values of the overview */
-  values: Float32Array;
+  sample: Sample;
   /** what a cell of several elements can be coloured by */
   channelChoice?: boolean;
 }
 
 const BINS = 96;
-const HEIGHT = 34;
+const HEIGHT = 30;
 
-export function RangeControl({ settings, onChange, look, values, channelChoice = true }: RangeControlProps) {
+export function RangeControl({ settings, onChange, look, sample, channelChoice = true }: RangeControlProps) {
   const { mapping, log } = settings;
-  const axis = useMemo(() => rangeAxis(values, look.range, mapping, log), [values, look.range, mapping, log]);
+  const axis = useMemo(() => rangeAxis(sample, look.range, mapping, log), [sample, look.range, mapping, log]);
   return (
     <fieldset className="range-control plain-fieldset" aria-label="Colour range">
-      <RangeTrack {...{ settings, onChange, look, values, axis }} />
+      <RangeTrack {...{ settings, onChange, look, sample, axis }} />
       <div className="range-row">
         <PointField name="Black point" end="lo" {...{ look, onChange, settings }} />
         <button
@@ -70,9 +70,6 @@ export function RangeControl({ settings, onChange, look, values, channelChoice =
         >
           Log
         </button>
-        <PointField name="White point" end="hi" {...{ look, onChange, settings }} />
-      </div>
-      <div className="range-row">
         <select
           className="select small"
           aria-label="Colour map"
@@ -100,6 +97,7 @@ export function RangeControl({ settings, onChange, look, values, channelChoice =
             ))}
           </select>
         )}
+        <PointField name="White point" end="hi" {...{ look, onChange, settings }} />
       </div>
     </fieldset>
   );
@@ -124,7 +122,7 @@ function endValue(look: Look, end: 'lo' | 'hi'): number {
 }
 
 function PointField({ name, end, look, onChange, settings }: PartProps & { name: string; end: 'lo' | 'hi' }) {
-  const shown = formatValue(endValue(look, end), 4);
+  const shown = shortValue(endValue(look, end));
   const [text, setText] = useState(shown);
   useEffect(() => setText(shown), [shown]);
   const commit = () => {
@@ -144,7 +142,7 @@ function PointField({ name, end, look, onChange, settings }: PartProps & { name:
   );
 }
 
-function RangeTrack({ settings, onChange, look, values, axis }: PartProps & { values: Float32Array; axis: Axis }) {
+function RangeTrack({ settings, onChange, look, sample, axis }: PartProps & { sample: Sample; axis: Axis }) {
   const track = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const dragging = useRef<'lo' | 'hi' | null>(null);
@@ -152,7 +150,7 @@ function RangeTrack({ settings, onChange, look, values, axis }: PartProps & { va
   const held = useRef(axis);
   if (dragging.current === null) held.current = axis;
   const shownAxis = held.current;
-  const counts = useMemo(() => binValues(values, shownAxis, BINS), [values, shownAxis]);
+  const counts = useMemo(() => binValues(sample.shown, shownAxis, BINS), [sample, shownAxis]);
   useEffect(() => {
     if (canvas.current) drawTrack(canvas.current, counts, shownAxis, look, colourTable(settings.map));
   }, [counts, shownAxis, look, settings.map]);

@@ -5,10 +5,10 @@ import { NO_VALUE, type Tile } from './source';
 export const mappings = ['sequential', 'diverging', 'ratio'] as const;
 export type Mapping = (typeof mappings)[number];
 
-/** What of a reduced cell is coloured; for a cell of one element they are equal but for the sign. */
-export const channels = ['mean', 'max', 'min', 'absmax'] as const;
+/** What of a reduced cell is coloured; equal for a cell of one element. peak: the element furthest from 0 (from 1 for ratios), with its sign. */
+export const channels = ['mean', 'max', 'min', 'peak'] as const;
 export type Channel = (typeof channels)[number];
-export const channelTitles: Record<Channel, string> = { mean: 'mean', max: 'max', min: 'min', absmax: 'max |x|' };
+export const channelTitles: Record<Channel, string> = { mean: 'mean', max: 'max', min: 'min', peak: 'peak' };
 
 export interface Range {
   lo: number;
@@ -39,47 +39,74 @@ export function place(value: number, range: Range, mapping: Mapping, log: boolea
 }
 
 /** The coloured number of cell `index`, or NaN. */
-export function cellValue(cells: Float32Array, index: number, channel: Channel): number {
+export function cellValue(cells: Float32Array, index: number, channel: Channel, mapping: Mapping): number {
   if (((cells[index * 4 + 3] ?? 0) & NO_VALUE) !== 0) return Number.NaN;
   const min = cells[index * 4] ?? 0;
   const max = cells[index * 4 + 1] ?? 0;
   if (channel === 'mean') return cells[index * 4 + 2] ?? 0;
   if (channel === 'min') return min;
-  return channel === 'max' ? max : Math.max(Math.abs(min), Math.abs(max));
+  if (channel === 'max') return max;
+  if (mapping === 'ratio') return max * min >= 1 ? max : min;
+  // Extremes of a difference are magnitudes; its sign is that of the mean.
+  if (min >= 0) return (cells[index * 4 + 2] ?? 0) < 0 ? -max : max;
+  return -min > max ? min : max;
 }
 
-/** All coloured numbers of some tiles, sorted. */
-export function sortedValues(tiles: Iterable<Tile>, channel: Channel): Float32Array {
-  const values: number[] = [];
-  for (const tile of tiles)
-    for (let index = 0; index < tile.cells.length / 4; index++) {
-      const value = cellValue(tile.cells, index, channel);
-      if (!Number.isNaN(value)) values.push(value);
+/** Cells of the plane as ranges and histograms need them; each list is sorted. */
+export interface Sample {
+  /** what is coloured */
+  shown: Float32Array;
+  /** smallest and largest element of each cell: a range over them also holds when zooming in */
+  low: Float32Array;
+  high: Float32Array;
+}
+
+export const emptySample: Sample = { shown: new Float32Array(0), low: new Float32Array(0), high: new Float32Array(0) };
+
+/** Gathers the cells of some tiles. Cells without a value are left out. */
+export function sampleOf(tiles: readonly Tile[], channel: Channel, mapping: Mapping): Sample {
+  const shown: number[] = [];
+  const low: number[] = [];
+  const high: number[] = [];
+  for (const { cells } of tiles)
+    for (let index = 0; index < cells.length / 4; index++) {
+      const value = cellValue(cells, index, channel, mapping);
+      if (Number.isNaN(value)) continue;
+      shown.push(value);
+      low.push(cellValue(cells, index, 'min', mapping));
+      high.push(cellValue(cells, index, 'max', mapping));
     }
-  return Float32Array.from(values).sort();
+  return { shown: sorted(shown), low: sorted(low), high: sorted(high) };
+}
+
+const sorted = (values: number[]) => Float32Array.from(values).sort();
+
+/** Value below which `share` of the list lies. */
+function quantile(values: Float32Array, share: number): number {
+  return values[Math.min(values.length - 1, Math.max(0, Math.round(share * (values.length - 1))))] ?? 0;
 }
 
 /** Range that leaves out `percent` of the cells at each end (0 = everything), fit for the mapping. */
-export function autoRange(sorted: Float32Array, percent: number, mapping: Mapping, log: boolean): Range {
-  if (sorted.length === 0) return mapping === 'ratio' ? { lo: 0.5, hi: 2 } : { lo: 0, hi: 1 };
-  const at = (share: number, from: Float32Array) =>
-    from[Math.min(from.length - 1, Math.max(0, Math.round(share * (from.length - 1))))] ?? 0;
-  const low = at(percent / 100, sorted);
-  const high = at(1 - percent / 100, sorted);
+export function autoRange({ low, high }: Sample, percent: number, mapping: Mapping, log: boolean): Range {
+  if (high.length === 0) return mapping === 'ratio' ? { lo: 0.5, hi: 2 } : { lo: log ? 1e-3 : 0, hi: 1 };
+  const smallest = quantile(low, percent / 100);
+  const largest = quantile(high, 1 - percent / 100);
   if (mapping === 'ratio') {
-    const spread = Math.max(high > 0 ? high : 1, low > 0 ? 1 / low : 1, 1.001);
+    const spread = Math.max(largest > 0 ? largest : 1, smallest > 0 ? 1 / smallest : 1, 1.001);
     return { lo: 1 / spread, hi: spread };
   }
   if (mapping === 'diverging') {
-    const hi = Math.max(Math.abs(low), Math.abs(high)) || 1e-12;
+    const hi = Math.max(Math.abs(smallest), Math.abs(largest)) || 1e-12;
     return { lo: log ? hi * 1e-4 : 0, hi };
   }
-  if (!log) return low === high ? { lo: Math.min(0, low), hi: Math.max(high, low + 1e-12) } : { lo: low, hi: high };
-  const firstPositive = sorted.findIndex((value) => value > 0);
-  if (firstPositive < 0) return { lo: 1e-12, hi: 1 };
-  const positive = sorted.subarray(firstPositive);
-  const lo = at(percent / 100, positive);
-  return { lo, hi: Math.max(at(1 - percent / 100, positive), lo * (1 + 1e-6)) };
+  if (!log)
+    return smallest === largest
+      ? { lo: Math.min(0, smallest), hi: Math.max(largest, smallest + 1e-12) }
+      : { lo: smallest, hi: largest };
+  const firstPositive = low.findIndex((value) => value > 0);
+  if (firstPositive < 0 && !(largest > 0)) return { lo: 1e-12, hi: 1 };
+  const lo = firstPositive < 0 ? largest * 1e-4 : quantile(low.subarray(firstPositive), percent / 100);
+  return { lo, hi: Math.max(largest, lo * (1 + 1e-6)) };
 }
 
 /** Where a range control begins and ends: all values, with room beside the points. */
@@ -89,10 +116,10 @@ export interface Axis {
   log: boolean;
 }
 
-/** Axis of the range control for these values. The ratio mapping and `log` need positive ends. */
-export function rangeAxis(sorted: Float32Array, range: Range, mapping: Mapping, log: boolean): Axis {
-  const first = sorted[0] ?? 0;
-  const last = sorted[sorted.length - 1] ?? 1;
+/** Axis of the range control for a sample. The ratio mapping and `log` need positive ends. */
+export function rangeAxis({ low, high }: Sample, range: Range, mapping: Mapping, log: boolean): Axis {
+  const first = low[0] ?? 0;
+  const last = high[high.length - 1] ?? 1;
   if (mapping === 'ratio') {
     const spread = Math.max(range.hi, last > 0 ? last : 1, first > 0 ? 1 / first : 1) * 1.05;
     return { from: 1 / spread, to: spread, log: true };
@@ -102,7 +129,7 @@ export function rangeAxis(sorted: Float32Array, range: Range, mapping: Mapping, 
     return { from: -limit, to: limit, log: false };
   }
   if (log) {
-    const positive = sorted.find((value) => value > 0) ?? logFloor(range);
+    const positive = low.find((value) => value > 0) ?? logFloor(range);
     return { from: Math.min(positive, logFloor(range)) / 1.2, to: Math.max(last, range.hi) * 1.2, log: true };
   }
   const room = (Math.max(last, range.hi) - Math.min(first, range.lo)) * 0.03 || 1;
@@ -121,9 +148,9 @@ export function axisValue(at: number, axis: Axis): number {
 }
 
 /** Cells per bin along the axis. */
-export function binValues(sorted: Float32Array, axis: Axis, bins: number): Float64Array {
+export function binValues(values: Float32Array, axis: Axis, bins: number): Float64Array {
   const counts = new Float64Array(bins);
-  for (const value of sorted) {
+  for (const value of values) {
     if (axis.log && value <= 0) continue;
     const bin = Math.min(bins - 1, Math.max(0, Math.floor(axisPlace(value, axis) * bins)));
     counts[bin] = (counts[bin] ?? 0) + 1;

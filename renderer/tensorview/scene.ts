@@ -1,10 +1,11 @@
 /** One heat map on the screen: holds source, view and look, asks for tiles, paints once a frame. No React here. */
 import { framePainter } from '../stores/idle';
 import { TileCache } from './cache';
+import type { Look, Painter } from './frame';
 import { chooseLevel, overviewLevel, tileKey, tilesIn } from './levels';
 import { TileLoader } from './loader';
 import { type OverlayColours, paintOverlay, paintRuler } from './overlay';
-import { createPainter, type Look, type Painter } from './painter';
+import { createPainter } from './painter';
 import { type Channel, place } from './range';
 import { MARK, NO_VALUE, type Tile, type TileSource } from './source';
 import { clamp, fitPlane, type Size, type View, visible } from './viewport';
@@ -16,9 +17,17 @@ export interface SceneCanvases {
   columnRuler: HTMLCanvasElement;
 }
 
+/** Tiles that together are a look at the plane: what automatic ranges and the range histogram are made from. */
+export interface SampledTiles {
+  /** key of the source */
+  key: string;
+  /** the whole plane at the best level of a fitted view, not only its overview or a part */
+  whole: boolean;
+  tiles: Tile[];
+}
+
 export interface SceneEvents {
-  /** The coarse tile of the whole plane: what automatic ranges and the range histogram are made from. */
-  overview(tile: Tile | null): void;
+  sample(sampled: SampledTiles): void;
   failed(error: unknown): void;
   /** Tiles on their way; the picture is complete at 0. */
   pending(count: number): void;
@@ -70,7 +79,10 @@ export class HeatMapScene {
       {
         tile: (tile) => this.arrived(tile),
         failed: (error) => this.events.failed(error),
-        pending: (count) => this.events.pending(count),
+        pending: (count) => {
+          if (count === 0) this.offerSample();
+          this.events.pending(count);
+        },
       },
       (key) => this.cache.get(key) !== undefined,
     );
@@ -90,7 +102,8 @@ export class HeatMapScene {
     } else if (!before || before.rows !== source.rows || before.columns !== source.columns) {
       this.view = null;
     }
-    this.events.overview(this.overview());
+    const overview = this.overview();
+    if (source && overview) this.events.sample({ key: source.key, whole: false, tiles: [overview] });
     this.wantTiles();
     this.schedule();
   }
@@ -195,7 +208,7 @@ export class HeatMapScene {
   private arrived(tile: Tile): void {
     for (const gone of this.cache.put(tile)) this.painter.forget(gone);
     const overview = this.overview();
-    if (overview === tile) this.events.overview(tile);
+    if (this.source && overview === tile) this.events.sample({ key: this.source.key, whole: false, tiles: [tile] });
     this.schedule();
   }
 
@@ -206,6 +219,21 @@ export class HeatMapScene {
     const level = chooseLevel(view, source, this.size);
     const overview = { level: overviewLevel(source), tileRow: 0, tileColumn: 0 };
     this.loader.want(source, [overview, ...tilesIn(view, source, this.size, level)]);
+  }
+
+  /** When a fitted view is complete, its tiles are the best sample of the plane. */
+  private offerSample(): void {
+    const { source } = this;
+    const view = this.currentView();
+    if (!source || !view || !sameView(view, fitPlane(source, this.size))) return;
+    const level = chooseLevel(view, source, this.size);
+    const tiles: Tile[] = [];
+    for (const address of tilesIn(view, source, this.size, level)) {
+      const tile = this.cache.get(tileKey(source.key, address));
+      if (!tile) return;
+      tiles.push(tile);
+    }
+    this.events.sample({ key: source.key, whole: true, tiles });
   }
 
   private schedule(): void {
@@ -253,7 +281,15 @@ export class HeatMapScene {
     const exact = tiles.filter(({ level }) => level.rowShift === 0 && level.columnShift === 0);
     const inkFor = (value: number) => inkOn(look, value);
     const common = { view, extent: source, size, ratio, picked, colours };
-    paintOverlay(this.canvases.overlay, { ...common, hovered, exact, channel, formatCell, inkFor });
+    paintOverlay(this.canvases.overlay, {
+      ...common,
+      hovered,
+      exact,
+      channel,
+      mapping: look.mapping,
+      formatCell,
+      inkFor,
+    });
     paintRuler(this.canvases.rowRuler, 'rows', common, RULER_ROWS_PX);
     paintRuler(this.canvases.columnRuler, 'columns', common, RULER_COLUMNS_PX);
   }

@@ -3,8 +3,9 @@ import { type Side, sides, stages } from '../../../electron/contract/batch';
 import { AppError } from '../../../electron/contract/errors';
 import { argument } from '../../commands/arguments';
 import { type Command, registerCommands } from '../../commands/registry';
+import { useSelection } from '../../stores/selection';
 import { setPair, setTolerance, useView } from '../../stores/view';
-import { showStage, useDiff } from './state';
+import { causesKey, showStage, useDiff } from './state';
 
 /** @throws AppError `usage` unless it is absent or one of the names. */
 function oneOf<T extends string>(args: unknown, key: string, names: readonly T[], command: string): T | undefined {
@@ -59,6 +60,13 @@ const commands: Command[] = [
     title: 'Show the first diverging stage',
     group: 'Diff',
     run: (args) => showStage(oneOf(args, 'stage', stages, 'diff.stage') ?? null),
+  },
+  {
+    id: 'diff.causes',
+    title: 'Measure the causes of the difference',
+    group: 'Diff',
+    unavailable: () => (useSelection.getState().batch === null ? 'No batch is selected.' : null),
+    run: () => useDiff.setState({ causesOf: causesKey(useSelection.getState().batch, useView.getState().pair) }),
   },
   { id: 'diff.fit', title: 'Show the whole difference', group: 'Diff', run: () => useDiff.setState({ view: null }) },
 ];

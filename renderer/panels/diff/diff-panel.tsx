@@ -1,17 +1,19 @@
 /** Diff: two answers to the same batch, stage by stage, with what makes the difference. */
-import { type ReactNode, useEffect, useMemo, useState } from 'react';
+import { type ReactNode, useEffect, useMemo } from 'react';
 import { type Diff, type Side, sides } from '../../../electron/contract/batch';
 import { ExportButtons } from '../../charts/export-buttons';
+import { invoke } from '../../commands/registry';
 import { Block, EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
 import { useConnection } from '../../stores/connection';
 import { useSelection } from '../../stores/selection';
 import { type Requested, useRequest } from '../../stores/use-request';
 import { setPair, useView } from '../../stores/view';
 import { tableCsv } from '../../tables/columns';
+import { showPlane } from '../scales/state';
 import { Causes } from './causes';
 import { DifferenceMap } from './difference-map';
 import { type StageRow, StageTable, stageColumns } from './stage-table';
-import { showStage, sideTitles, stageTitles, useDiff } from './state';
+import { causesKey, showStage, sideTitles, stageTitles, useDiff } from './state';
 import { ToleranceFields } from './tolerance-fields';
 import { UlpHistogram } from './ulp-histogram';
 import { type Worst, WorstTable, worstColumns } from './worst-table';
@@ -22,14 +24,13 @@ export function DiffPanel() {
   const batch = useSelection((state) => state.batch);
   const { a, b } = useView((state) => state.pair);
   const { rtol, atol } = useView((state) => state.tolerance);
-  const [causesOf, setCausesOf] = useState('');
+  const causesOf = useDiff((state) => state.causesOf);
   const layer = engine?.layer ?? null;
   const layerKey = layer ? JSON.stringify([engine?.source, engine?.session?.path, layer.prefix, layer.contract]) : '';
   const asked = layer && batch !== null && a !== b ? { batch, a, b, rtol, atol, causes: false } : null;
   const diff = useRequest('diff.stages', asked, layerKey);
   // Causes are counterfactual runs: asked for apart, so that a tolerance that moves does not wait for them.
-  const causesKey = JSON.stringify([layerKey, batch, a, b]);
-  const wantCauses = asked !== null && causesOf === causesKey;
+  const wantCauses = asked !== null && causesOf === causesKey(batch, { a, b });
   const causes = useRequest('diff.stages', wantCauses ? { ...asked, rtol: 0, atol: 0, causes: true } : null, layerKey);
   const controls = (
     <>
@@ -59,7 +60,7 @@ export function DiffPanel() {
               request={causes}
               asked={wantCauses}
               measured={diff.data.stages.find(({ stage }) => stage === 'output')?.comparison?.nrmse ?? null}
-              onAsk={() => setCausesOf(causesKey)}
+              onAsk={() => invoke('diff.causes')}
             />
           }
         />
@@ -163,7 +164,10 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
   useEffect(() => useDiff.setState({ element: null, view: null }), [diff.batch, diff.a, diff.b]);
   if (!stage) return <EmptyState title="No stages" reason="The engine compared nothing for this batch." />;
   const name = `batch${diff.batch}-${diff.a}-${diff.b}`;
-  const pickWorst = (worst: Worst) => useDiff.setState({ element: { row: worst.row, column: worst.column } });
+  const pickWorst = (worst: Worst) => {
+    useDiff.setState({ element: { row: worst.row, column: worst.column } });
+    if (worst.expert >= 0) showPlane(worst.expert);
+  };
   const picked = element && stage.worst.find(({ row, column }) => row === element.row && column === element.column);
   return (
     <div className="diff" data-state={stale ? 'loading' : 'idle'}>

@@ -20,7 +20,7 @@ export interface DifferenceMapProps {
 export function DifferenceMap({ diff, stage, layerKey, onPick }: DifferenceMapProps) {
   const { view, look: settings, element } = useDiff();
   const [failure, setFailure] = useState<AppErrorData | null>(null);
-  const { look, values, setOverview } = useLook(settings);
+  const { look, sample, onSample } = useLook(settings);
   const { batch, a, b } = diff;
   const { stage: name, rows, columns } = stage;
   const source = useMemo(() => {
@@ -50,7 +50,7 @@ export function DifferenceMap({ diff, stage, layerKey, onPick }: DifferenceMapPr
             onView={(next) => useDiff.setState({ view: next })}
             picked={element}
             onPick={onPick}
-            onOverview={setOverview}
+            onSample={onSample}
             onError={(thrown) => setFailure(AppError.from(thrown).toData())}
             rowName={stageRows[name]}
             columnName="column"
@@ -58,7 +58,7 @@ export function DifferenceMap({ diff, stage, layerKey, onPick }: DifferenceMapPr
         )}
       </div>
       <div className="difference-map-foot">
-        <RangeControl settings={settings} onChange={change} look={look} values={values} channelChoice={false} />
+        <RangeControl settings={settings} onChange={change} look={look} sample={sample} />
         <MarksLegend shown={settings.marks} onChange={(marks) => change({ marks })} names={['zero', 'nan']} />
       </div>
     </div>

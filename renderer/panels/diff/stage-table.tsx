@@ -1,8 +1,9 @@
 /** Every stage of the pair: how far apart, how much is within tolerance, and where it began. */
 import type { Stage, StageComparison } from '../../../electron/contract/batch';
-import { formatCosine, formatError, formatShare, formatValue } from '../../format/numbers';
+import { formatCosine, formatError, formatShare } from '../../format/numbers';
 import type { Column } from '../../tables/columns';
 import { DataTable } from '../../tables/data-table';
+import { shortValue } from '../../tensorview/exact';
 import { stageTitles } from './state';
 
 export interface StageRow {
@@ -44,7 +45,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
   {
     id: 'stage',
     header: 'stage',
-    width: '190px',
+    width: '160px',
     kind: 'text',
     value: (row) => stageTitles[row.stage],
     render: (row) => (
@@ -59,15 +60,15 @@ export const stageColumns: readonly Column<StageRow>[] = [
       </>
     ),
   },
-  figure('maxAbs', 'max |a-b|', '92px', (value) => formatValue(value)),
-  figure('nrmse', 'NRMSE', '82px', formatError),
-  figure('cosine', 'cosine', '82px', formatCosine),
-  figure('withinTolerance', 'within', '92px', formatWithin),
-  figure('bestScale', 'best scale', '82px', (value) => formatValue(value, 6)),
+  figure('maxAbs', 'max |a-b|', '80px', (value) => shortValue(value)),
+  figure('nrmse', 'NRMSE', '70px', formatError),
+  figure('cosine', 'cosine', '78px', formatCosine),
+  figure('withinTolerance', 'within', '82px', formatWithin),
+  figure('bestScale', 'best scale', '76px', (value) => shortValue(value, 6)),
   {
     id: 'nan',
     header: 'NaN a, b',
-    width: '72px',
+    width: '68px',
     kind: 'number',
     value: (row) => (row.comparison ? row.comparison.nanA + row.comparison.nanB : null),
     render: (row) =>

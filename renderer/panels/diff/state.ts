@@ -13,6 +13,8 @@ export interface DiffState {
   look: LookSettings;
   /** element of the stage picked in the map or in the worst elements */
   element: { row: number; column: number } | null;
+  /** the comparison whose causes were asked for, as `causesKey` writes it; empty = none */
+  causesOf: string;
 }
 
 export const useDiff = create<DiffState>(() => ({
@@ -20,7 +22,13 @@ export const useDiff = create<DiffState>(() => ({
   view: null,
   look: defaultLook('diverging'),
   element: null,
+  causesOf: '',
 }));
+
+/** Names a comparison: causes that were asked for hold for it alone. */
+export function causesKey(batch: number | null, pair: { a: Side; b: Side }): string {
+  return `${batch},${pair.a},${pair.b}`;
+}
 
 /** Shows another stage from its whole. */
 export function showStage(stage: Stage | null): void {

@@ -1,8 +1,8 @@
 /** The elements that are furthest apart; a click leads to batch, token and expert, and to the place in the map. */
 import type { Diff } from '../../../electron/contract/batch';
-import { formatValue } from '../../format/numbers';
 import type { Column } from '../../tables/columns';
 import { DataTable } from '../../tables/data-table';
+import { shortValue } from '../../tensorview/exact';
 import { type StageDiff, sideTitles } from './state';
 
 export type Worst = StageDiff['worst'][number];
@@ -20,19 +20,19 @@ export function worstColumns(diff: Pick<Diff, 'a' | 'b'>): readonly Column<Worst
   const side = (id: 'a' | 'b'): Column<Worst> => ({
     id,
     header: sideTitles[diff[id]],
-    width: '92px',
+    width: '78px',
     kind: 'number',
     value: (row) => row[id],
-    render: (row) => formatValue(row[id], 6),
+    render: (row) => shortValue(row[id], 6),
   });
   return [
-    whole('token', '54px'),
-    whole('slot', '48px'),
-    whole('expert', '56px'),
-    whole('row', '54px'),
-    whole('column', '62px'),
+    whole('token', '48px'),
+    whole('slot', '42px'),
+    whole('expert', '52px'),
     side('a'),
     side('b'),
+    whole('row', '48px'),
+    whole('column', '58px'),
   ];
 }
 

@@ -52,18 +52,22 @@ export function histogramPoints(tensor: Pick<TensorDescriptor, 'dtype' | 'layout
 
 export function CodeHistogram({ tensor, plane, counts, height }: CodeHistogramProps) {
   const points = useMemo(() => (counts ? histogramPoints(tensor, counts) : []), [tensor, counts]);
+  const series = useMemo(
+    () => classSeries.filter(({ key }) => points.some((point) => Number(point[key]) > 0)),
+    [points],
+  );
   const wide = tensor.layout !== 'fp4' && tensor.dtype !== 'F8_E4M3';
   const format = tensor.layout === 'fp4' ? 'E2M1' : 'E4M3';
   return (
     <BarChart
-      title={wide ? 'Histogram of |x|' : `Histogram by ${format} code`}
+      title={wide ? 'Histogram of |x|' : `${format} codes`}
       note={wide ? undefined : format === 'E4M3' ? '0x08 = 2^-6, 0x38 = 1, 0x7E = 448' : '0x2 = 1, 0x7 = 6'}
       name={`${tensor.name}-plane${plane}-histogram`}
       points={points}
       x="code"
       xLabel={wide ? 'log2 |x|' : 'code'}
       yLabel="elements"
-      series={wide ? classSeries.slice(0, 1) : classSeries}
+      series={series}
       stacked
       height={height}
       formatX={(code) => (wide ? String(code) : formatHex(Number(code), format === 'E2M1' ? 4 : 8))}

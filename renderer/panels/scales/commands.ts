@@ -6,6 +6,7 @@ import { useConnection } from '../../stores/connection';
 import { ask } from '../../stores/request';
 import { useSelection } from '../../stores/selection';
 import { useView } from '../../stores/view';
+import { mappings } from '../../tensorview/range';
 import { changeLook, pickElement, showPlane, showTensor, useScales } from './state';
 
 const noLayer = () => (useConnection.getState().engine?.layer ? null : 'No layer is loaded.');
@@ -35,7 +36,10 @@ function range(args: unknown) {
   const lo = argument(args, 'lo', 'number');
   const hi = argument(args, 'hi', 'number');
   const log = argument(args, 'log', 'boolean');
-  changeLook({ range: lo !== undefined && hi !== undefined ? { lo, hi } : null, ...(log !== undefined && { log }) });
+  const named = mappings.find((known) => known === argument(args, 'mapping', 'string'));
+  const mapping = named ?? (useScales.getState().against === null ? 'sequential' : 'ratio');
+  const chosen = lo !== undefined && hi !== undefined ? { lo, hi } : null;
+  changeLook(mapping, { range: chosen, ...(log !== undefined && { log }) });
 }
 
 const commands: Command[] = [

@@ -1,8 +1,8 @@
 /** Statistics of every expert's plane, sortable; a click shows that expert. */
 import type { TensorStatsRow } from '../../../electron/contract/tensor';
-import { formatShare, formatValue } from '../../format/numbers';
 import type { Column } from '../../tables/columns';
 import { DataTable } from '../../tables/data-table';
+import { shortValue } from '../../tensorview/exact';
 
 const value = (id: 'min' | 'max' | 'mean' | 'rms'): Column<TensorStatsRow> => ({
   id,
@@ -10,17 +10,17 @@ const value = (id: 'min' | 'max' | 'mean' | 'rms'): Column<TensorStatsRow> => ({
   width: '84px',
   kind: 'number',
   value: (row) => row[id],
-  render: (row) => formatValue(row[id], 5),
+  render: (row) => shortValue(row[id], 5),
 });
 /** Counts as a share of the plane's elements. */
 const share = (id: 'zero' | 'subnormal' | 'saturated' | 'nan', header: string): Column<TensorStatsRow> => ({
   id,
   header,
   unit: '%',
-  width: '92px',
+  width: '88px',
   kind: 'number',
   value: (row) => (row.count > 0 ? (row[id] / row.count) * 100 : null),
-  render: (row) => (row[id] === 0 ? <span className="muted">0</span> : formatShare(row[id] / row.count, 3)),
+  render: (row) => (row[id] === 0 ? <span className="muted">0</span> : ((row[id] / row.count) * 100).toFixed(3)),
 });
 
 export const expertColumns: readonly Column<TensorStatsRow>[] = [

@@ -1,7 +1,8 @@
 /** One element in all its addresses: logical place, bytes, 6D index, bits, value, the same element elsewhere, the codes under it. */
 import type { PickReply, TensorDescriptor } from '../../../electron/contract/tensor';
-import { formatCount, formatHex, formatValue } from '../../format/numbers';
+import { formatCount, formatHex } from '../../format/numbers';
 import { CopyButton } from '../../frame/copy-button';
+import { exactFloat32, shortValue } from '../../tensorview/exact';
 import { BitView, bitFormat, bitMeaning } from './bits';
 import { axisNames } from './tensors';
 import './pick-card.css';
@@ -12,7 +13,7 @@ export function PickCard({ pick, tensor }: { pick: PickReply; tensor: TensorDesc
   return (
     <div className="pick-card" data-testid="scales-pick">
       <div className="pick-value">
-        <span className="number selectable">{formatValue(pick.value, 7)}</span>
+        <span className="number selectable">{exactFloat32(pick.value)}</span>
         <span className={`pick-kind kind-${pick.kind}`}>{pick.kind}</span>
         {format && <span className="number muted">{formatHex(pick.bits, width)}</span>}
         <CopyButton what="the element as JSON" text={JSON.stringify(pick)} />
@@ -76,8 +77,8 @@ function Siblings({ pick, tensor }: { pick: PickReply; tensor: TensorDescriptor 
           <tr key={id}>
             <td title={id}>{id.split('/')[0]}</td>
             <td className="number">{formatHex(bits, width)}</td>
-            <td className="number">{formatValue(value, 5)}</td>
-            <td className="number">{ratio === null ? '-' : formatValue(ratio, 5)}</td>
+            <td className="number">{exactFloat32(value)}</td>
+            <td className="number">{ratio === null ? '-' : shortValue(ratio, 5)}</td>
           </tr>
         ))}
       </tbody>
@@ -93,9 +94,9 @@ function Codes({ pick }: { pick: PickReply }) {
   return (
     <div>
       <div className="pick-subhead">
-        {pick.codes.length} FP4 codes under this scale
+        {pick.codes.length} FP4 codes
         {pick.globalScale !== null && (
-          <span className="number muted"> × global scale {formatValue(pick.globalScale, 6)}</span>
+          <span className="number muted"> × this scale × {shortValue(pick.globalScale, 6)}</span>
         )}
       </div>
       <ol className="pick-codes" aria-label="FP4 codes under this scale">
@@ -107,7 +108,7 @@ function Codes({ pick }: { pick: PickReply }) {
             title={`element ${index} of the block: code ${formatHex(code, 4)} = ${code & 8 ? '-' : ''}${e2m1Magnitudes[code & 7]}`}
           >
             <span className="muted">{code.toString(16).toUpperCase()}</span>
-            <span>{formatValue(value, 3)}</span>
+            <span>{shortValue(value, 3)}</span>
           </li>
         ))}
       </ol>

@@ -3,6 +3,7 @@ import { create } from 'zustand';
 import type { TensorDescriptor } from '../../../electron/contract/tensor';
 import { selectElement, selectTensor, useSelection } from '../../stores/selection';
 import { defaultLook, type LookSettings } from '../../tensorview/look';
+import type { Mapping } from '../../tensorview/range';
 import type { View } from '../../tensorview/viewport';
 
 export interface ScalesState {
@@ -12,27 +13,25 @@ export interface ScalesState {
   view: View | null;
   /** id of the tensor divided by; null = values, no ratio */
   against: string | null;
-  values: LookSettings;
-  ratio: LookSettings;
+  looks: Record<Mapping, LookSettings>;
 }
 
 export const useScales = create<ScalesState>(() => ({
   plane: 0,
   view: null,
   against: null,
-  values: defaultLook('sequential'),
-  ratio: defaultLook('ratio'),
+  looks: { sequential: defaultLook('sequential'), diverging: defaultLook('diverging'), ratio: defaultLook('ratio') },
 }));
 
 /** Shows another tensor; the expert stays where the new tensor has it. */
 export function showTensor(tensor: Pick<TensorDescriptor, 'id' | 'planes'>): void {
   if (tensor.id === useSelection.getState().tensor) return;
   selectTensor(tensor.id);
-  useScales.setState(({ plane, values }) => ({
+  useScales.setState(({ plane, looks: { sequential, diverging, ratio } }) => ({
     plane: Math.min(plane, tensor.planes - 1),
     view: null,
     against: null,
-    values: { ...values, range: null },
+    looks: { sequential: { ...sequential, range: null }, diverging: { ...diverging, range: null }, ratio },
   }));
 }
 
@@ -49,9 +48,13 @@ export function pickElement(plane: number, row: number, column: number): void {
   selectElement({ plane, row, column });
 }
 
-/** Changes the look of values or of ratios, whichever is shown. */
-export function changeLook(change: Partial<LookSettings>): void {
-  useScales.setState((state) =>
-    state.against === null ? { values: { ...state.values, ...change } } : { ratio: { ...state.ratio, ...change } },
-  );
+/** How a tensor is coloured: ratios about 1, signed values about 0, scales from low to high. */
+export function mappingOf(role: TensorDescriptor['role'], against: string | null): Mapping {
+  if (against !== null) return 'ratio';
+  return role === 'weight' || role === 'activation' ? 'diverging' : 'sequential';
+}
+
+/** Changes one of the looks. */
+export function changeLook(mapping: Mapping, change: Partial<LookSettings>): void {
+  useScales.setState(({ looks }) => ({ looks: { ...looks, [mapping]: { ...looks[mapping], ...change } } }));
 }

@@ -7,11 +7,12 @@ import { ErrorState } from '../../frame/panel-frame';
 import { useSelection } from '../../stores/selection';
 import { type PlaneOf, ratioSource, tensorSource } from '../../tensorview/engine-sources';
 import { HeatMap } from '../../tensorview/heat-map';
+import type { LookSettings } from '../../tensorview/look';
 import { MarksLegend } from '../../tensorview/marks-legend';
 import { PlaneStepper } from '../../tensorview/plane-stepper';
 import { RangeControl } from '../../tensorview/range-control';
 import { useLook } from '../../tensorview/use-look';
-import { changeLook, pickElement, showPlane, useScales } from './state';
+import { changeLook, mappingOf, pickElement, showPlane, useScales } from './state';
 import { axisNames } from './tensors';
 
 export interface TensorMapProps {
@@ -23,13 +24,15 @@ export interface TensorMapProps {
 
 export function TensorMap({ of, ratioChoices, stats }: TensorMapProps) {
   const { tensor, plane, batch, layerKey } = of;
-  const { view, against, values: valueLook, ratio: ratioLook } = useScales();
+  const { view, against, looks } = useScales();
   const element = useSelection((state) => state.element);
   const [failure, setFailure] = useState<AppErrorData | null>(null);
   const box = useRef<HTMLDivElement>(null);
   const divisor = ratioChoices.find(({ id }) => id === against) ?? null;
-  const settings = divisor ? ratioLook : valueLook;
-  const { look, values, setOverview } = useLook(settings);
+  const mapping = mappingOf(tensor.role, divisor?.id ?? null);
+  const settings = looks[mapping];
+  const change = (part: Partial<LookSettings>) => changeLook(mapping, part);
+  const { look, sample, onSample } = useLook(settings);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the descriptor is new with every list, its id is the same
   const source = useMemo(() => {
     setFailure(null);
@@ -91,7 +94,7 @@ export function TensorMap({ of, ratioChoices, stats }: TensorMapProps) {
               if (useSelection.getState().tensor === null) useSelection.setState({ tensor: tensor.id });
               pickElement(plane, row, column);
             }}
-            onOverview={setOverview}
+            onSample={onSample}
             onError={(thrown) => setFailure(AppError.from(thrown).toData())}
             rowName={names.row}
             columnName={names.column}
@@ -99,8 +102,8 @@ export function TensorMap({ of, ratioChoices, stats }: TensorMapProps) {
         )}
       </div>
       <div className="tensor-map-foot">
-        <RangeControl settings={settings} onChange={changeLook} look={look} values={values} />
-        <MarksLegend shown={settings.marks} onChange={(marks) => changeLook({ marks })} shares={shares} />
+        <RangeControl settings={settings} onChange={change} look={look} sample={sample} />
+        <MarksLegend shown={settings.marks} onChange={(marks) => change({ marks })} shares={shares} />
       </div>
     </div>
   );

@@ -37,12 +37,14 @@ export function TensorTree({ groups, selected, onSelect }: TensorTreeProps) {
               title={`${tensor.id}\n${tensor.note}`}
               onClick={() => onSelect(tensor)}
             >
-              <span className="tree-name">{tensor.name}</span>
+              <span className="tree-head">
+                <span className="tree-name">{tensor.name}</span>
+                <span className="tree-bytes number">{formatBytes(tensor.bytes)}</span>
+              </span>
               <span className="tree-facts number">
                 <span>{tensor.dtype === 'F8_E4M3' ? 'E4M3' : tensor.dtype}</span>
                 <span>{layoutTitles[tensor.layout]}</span>
                 <span>{tensor.shape.join('×')}</span>
-                <span className="tree-bytes">{formatBytes(tensor.bytes)}</span>
               </span>
             </button>
           ))}

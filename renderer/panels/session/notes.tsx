@@ -81,7 +81,7 @@ export function Bookmarks({ bookmarks, reason }: { bookmarks: readonly Bookmark[
           rows={bookmarks}
           rowId={(row) => `${row.batch} ${row.at} ${row.text}`}
           onSelect={(row) => void selectBatch(row.batch)}
-          empty={reason ?? 'No bookmarks yet.'}
+          empty="No bookmarks yet."
         />
       </div>
     </Block>
