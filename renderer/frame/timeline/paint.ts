@@ -41,6 +41,8 @@ export interface Scene {
   timeline: Timeline | null;
   total: number;
   selected: number | null;
+  /** leaves the times out: they differ between two runs */
+  hideTimes: boolean;
   /** last batch visible in a replay; null when live */
   position: number | null;
 }
@@ -78,12 +80,16 @@ export function paintTimeline(context: CanvasRenderingContext2D, scene: Scene, s
   context.beginPath();
   context.rect(lanes.gutter, 0, lanes.width - lanes.gutter, lanes.height);
   context.clip();
-  if (timeline) paintColumns(context, lanes, range, timeline, style);
+  if (timeline) paintColumns(context, scene, timeline, style);
   paintMarks(context, scene, style);
   context.restore();
 }
 
-function paintGrid(context: CanvasRenderingContext2D, { lanes, range, timeline }: Scene, style: Style): void {
+function paintGrid(
+  context: CanvasRenderingContext2D,
+  { lanes, range, timeline, hideTimes }: Scene,
+  style: Style,
+): void {
   context.font = style.font;
   context.textBaseline = 'middle';
   context.textAlign = 'right';
@@ -94,7 +100,7 @@ function paintGrid(context: CanvasRenderingContext2D, { lanes, range, timeline }
     context.fillStyle = style.text;
     context.fillText(String(2 ** power), lanes.gutter - 6, y);
   }
-  const longest = timeline ? largest(timeline.microsecondsMax) : 0;
+  const longest = timeline && !hideTimes ? largest(timeline.microsecondsMax) : 0;
   context.fillStyle = style.text;
   context.fillText(longest > 0 ? formatMicroseconds(longest) : '', lanes.gutter - 6, lanes.time.top + 5);
   line(context, lanes.gutter, lanes.axis.top + 0.5, lanes.width, lanes.axis.top + 0.5, style.line);
@@ -108,16 +114,11 @@ function paintGrid(context: CanvasRenderingContext2D, { lanes, range, timeline }
   }
 }
 
-function paintColumns(
-  context: CanvasRenderingContext2D,
-  lanes: Lanes,
-  range: Range,
-  timeline: Timeline,
-  style: Style,
-): void {
+function paintColumns(context: CanvasRenderingContext2D, scene: Scene, timeline: Timeline, style: Style): void {
+  const { lanes, range, hideTimes } = scene;
   const width = lanes.width - lanes.gutter;
   const perColumn = (timeline.last - timeline.first + 1) / timeline.columns;
-  const longest = largest(timeline.microsecondsMax);
+  const longest = hideTimes ? 0 : largest(timeline.microsecondsMax);
   const floor = lanes.time.top + lanes.time.height;
   for (let column = 0; column < timeline.columns; column++) {
     const batch = timeline.first + column * perColumn;

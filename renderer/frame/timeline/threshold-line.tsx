@@ -102,7 +102,7 @@ export function ThresholdLine({ scale, left }: { scale: TokenScale; left: number
         <span className="threshold-label number">{shown === 0 ? 'threshold off' : `threshold ${shown}`}</span>
       </div>
       {tried !== null && tried !== tokens && (
-        <div className="what-if" role="status" data-testid="what-if" style={{ top: y > 70 ? 4 : y + 8 }}>
+        <div className="what-if" role="status" data-testid="what-if">
           <WhatIfText threshold={tried} answer={whatIf?.threshold === tried ? whatIf : null} />
           <button
             type="button"

@@ -105,15 +105,16 @@ function Plot({ lanes, range, buckets, total, plot }: PlotProps) {
   const position = useConnection((state) => (state.engine?.source === 'replay' ? state.engine.position : null));
   // biome-ignore lint/correctness/useExhaustiveDependencies: the theme changes what is read
   const style = useMemo(readStyle, [theme]);
+  const hideTimes = useView((state) => state.screenshotMode);
   const [hover, setHover] = useState<number | null>(null);
   const drag = useRef<{ x: number; range: Range; moved: boolean } | null>(null);
 
   const painter = useMemo(() => framePainter(() => draw(canvas.current, scene.current, style)), [style]);
   useEffect(() => () => painter.cancel(), [painter]);
   useEffect(() => {
-    scene.current = { lanes, range, timeline: buckets, total, selected, position };
+    scene.current = { lanes, range, timeline: buckets, total, selected, position, hideTimes };
     painter.request();
-  }, [lanes, range, buckets, total, selected, position, painter]);
+  }, [lanes, range, buckets, total, selected, position, hideTimes, painter]);
   useEffect(() => {
     // the first picture may be drawn before the font is there
     document.fonts.ready.then(() => painter.request());
