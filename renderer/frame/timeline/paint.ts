@@ -73,7 +73,7 @@ export function readStyle(): Style {
 }
 
 export function paintTimeline(context: CanvasRenderingContext2D, scene: Scene, style: Style): void {
-  const { lanes, range, timeline } = scene;
+  const { lanes, timeline } = scene;
   context.clearRect(0, 0, lanes.width, lanes.height);
   paintGrid(context, scene, style);
   context.save();
