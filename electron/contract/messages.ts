@@ -16,7 +16,7 @@ import {
   WhatIfSchema,
 } from './batch';
 import { AppErrorSchema } from './errors';
-import { CheckpointSummarySchema, contracts, LayerSummarySchema, paths } from './layer';
+import { CheckpointSummarySchema, contracts, LayerSummarySchema, OriginSchema, paths } from './layer';
 import { BookmarkSchema, EngineStateSchema, SessionInfoSchema, WorkloadChangeSchema, WorkloadSchema } from './session';
 import { PickSchema, TensorDescriptorSchema, TensorStatsSchema } from './tensor';
 
@@ -51,6 +51,8 @@ export const requests = {
       provider: z.string().optional(),
       rules: z.string().optional(),
       threshold: z.number().int().min(0).optional(),
+      /** what gave the threshold; absent: the window */
+      thresholdOrigin: OriginSchema.optional(),
     }),
     LayerSummarySchema,
   ),

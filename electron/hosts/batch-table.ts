@@ -2,22 +2,31 @@
 import type { BatchRow } from '../contract/batch';
 import type { Decision, DecisionStep } from '../contract/layer';
 
-const widths = { batch: 5, tokens: 6, path: 17, rule: 58, time: 10, nrmse: 9 };
+const widths = { batch: 5, tokens: 6, path: 17, rule: 50, time: 10, nrmse: 9 };
+
+/** "direct micro: tokens" belongs to the rule "direct micro". */
+const ruleOf = ({ name }: DecisionStep): string => name.split(':')[0] ?? name;
+
+const sameName = (a: string, b: string): boolean => a.toLowerCase().replace(/-/g, ' ') === b.replace(/-/g, ' ');
 
 /**
- * The step that decided: the last one of the chain whose comparison held, or the last one if none did (then it is the
- * rule that everything else falls through to).
+ * The step that decided which kernel runs: the one that leads to it; where a rule has several conditions, its first.
+ * Steps after it (tile, clusters) choose how. Undefined for a chain that names no kernel, such as a forced path's.
  */
-export function decidingStep({ steps }: Decision): DecisionStep | undefined {
-  const held = steps.filter(({ outcome }) => outcome);
-  return held[held.length - 1] ?? steps[steps.length - 1];
+export function decidingStep({ steps, kernel }: Decision): DecisionStep | undefined {
+  let at = steps.findIndex(({ leads }) => sameName(leads, kernel));
+  for (let step = steps[at]; step?.outcome; step = steps[at]) {
+    const before = steps[at - 1];
+    if (before === undefined || !before.outcome || ruleOf(before) !== ruleOf(step)) break;
+    at--;
+  }
+  return steps[at];
 }
 
-/** "tokens 128 >= 64 tokens (argument)": a step in one line. */
+/** "hybrid threshold 128 >= 64 tokens (argument)": a step in one line. The rule file's constants carry no origin. */
 export function describeStep({ name, value, comparison, limit, unit, outcome, origin }: DecisionStep): string {
-  const negation = outcome ? '' : 'not ';
-  const where = origin.kind === 'constant' ? origin.where : origin.kind;
-  return `${name} ${value} ${negation}${comparison} ${limit}${unit === '' ? '' : ` ${unit}`} (${where})`;
+  const where = origin.kind === 'constant' ? '' : ` (${origin.kind})`;
+  return `${name} ${value}${outcome ? '' : ' not'} ${comparison} ${limit}${unit === '' ? '' : ` ${unit}`}${where}`;
 }
 
 /** Microseconds with a unit that keeps three digits. */

@@ -45,13 +45,22 @@ export async function openAndReport(client: HostClient, opening: Opening, report
     return;
   }
   const checkpoint = await client.request('checkpoint.open', { path });
-  const layer = await client.request('layer.load', { threshold: opening.threshold, contract: opening.contract });
+  const layer = await client.request('layer.load', {
+    threshold: opening.threshold,
+    thresholdOrigin: { kind: 'argument', where: '--threshold' },
+    contract: opening.contract,
+  });
   const { state } = await client.hello();
   const { hidden, intermediate, experts, topK } = layer.shape;
   const shape = `H ${hidden}, I ${intermediate}, ${experts} experts, top-${topK}`;
   const { tokens, origin } = state.threshold;
   report.text(`${checkpoint.name} layer ${layer.index}: ${shape}; contract ${layer.contract}`);
-  report.text(`threshold ${tokens} tokens (${origin.where}); device ${state.device?.name ?? 'none'}`);
+  report.text(
+    `threshold ${tokens} tokens (${origin.where}); rules ${state.rules}; NRMSE of the path taken against the other`,
+  );
+  report.text(
+    `device ${state.device?.name ?? 'none'}; provider ${state.device?.provider ?? 'none'} ${state.device?.version ?? ''}`,
+  );
   report.data({ event: 'opened', kind: 'checkpoint', path, layer: layer.index, threshold: state.threshold });
   if (opening.batches > 0) await runAndShow(client, opening.batches, report);
 }

@@ -46,14 +46,22 @@ const row: BatchRow = {
 };
 
 describe('the table of the first batches', () => {
-  it('names the rule that decided: the last that held, or the last of all', () => {
-    const failed = { ...gate, name: 'other', outcome: false };
-    expect(decidingStep(decision([gate, failed]))).toBe(gate);
-    expect(decidingStep(decision([failed, { ...failed, name: 'last' }]))?.name).toBe('last');
-    expect(decidingStep(decision([]))).toBeUndefined();
-    expect(describeStep(gate)).toBe('tokens 128 >= 64 tokens (argument)');
-    expect(describeStep({ ...gate, outcome: false, origin: { kind: 'constant', where: 'FlashInfer' } })).toBe(
-      'tokens 128 not >= 64 tokens (FlashInfer)',
+  it('names the rule that decided, not what was chosen after it', () => {
+    const small = { ...gate, outcome: false, leads: 'b12x' };
+    const step = (name: string, outcome: boolean, leads: string) => ({ ...gate, name, outcome, leads });
+    const tile = step('tile: top-k', true, 'tile rules');
+    expect(decidingStep(decision([gate]))).toBe(gate);
+    const first = step('direct micro: tokens', true, 'next condition of direct micro');
+    const last = step('direct micro: top-k', true, 'direct micro');
+    const direct = { ...decision([small, first, last, tile]), kernel: 'direct-micro' as const };
+    expect(decidingStep(direct)).toBe(first);
+    const failed = step('direct micro: tokens', false, 'micro rules');
+    const micro = step('micro: tokens', false, 'static');
+    expect(decidingStep({ ...decision([small, failed, micro, tile]), kernel: 'static' })).toBe(micro);
+    expect(decidingStep(decision([small]))).toBeUndefined();
+    expect(describeStep({ ...gate, outcome: false })).toBe('tokens 128 not >= 64 tokens (argument)');
+    expect(describeStep({ ...gate, origin: { kind: 'constant', where: 'FlashInfer' } })).toBe(
+      'tokens 128 >= 64 tokens',
     );
   });
 
