@@ -28,11 +28,10 @@ export async function recordedLayer(source: ReplaySource, binding: NativeBinding
     const tensor = tensors[`checkpoint/${name}`];
     return tensor ? new Float32Array(tensor.read(0, tensor.info().bytes).slice().buffer) : null;
   };
-  /** Rows [row, row + rows) of every expert of a merged projection. `part` picks its input scale where there is one a half. */
+  /** The part of every expert's merged projection that begins at row `row`. `part` picks its input scale where there is one a half. */
   const sources = (
     prefix: 'w13' | 'w2',
     row: number,
-    rows: number,
     allRows: number,
     columns: number,
     part: number,
@@ -68,9 +67,9 @@ export async function recordedLayer(source: ReplaySource, binding: NativeBinding
     convention: 'small',
     merge: 'max',
     files: [file],
-    gate: gated ? sources('w13', intermediate, intermediate, fc1Rows, hidden, 1) : null,
-    up: sources('w13', 0, intermediate, fc1Rows, hidden, 0),
-    down: sources('w2', 0, hidden, hidden, intermediate, 0),
+    gate: gated ? sources('w13', intermediate, fc1Rows, hidden, 1) : null,
+    up: sources('w13', 0, fc1Rows, hidden, 0),
+    down: sources('w2', 0, hidden, intermediate, 0),
   });
   return {
     plan: {
