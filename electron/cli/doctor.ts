@@ -6,6 +6,7 @@ import { delimiter, dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { AppError, type AppErrorData } from '../contract/errors';
 import { thresholdVariable } from '../contract/layer';
+import { listRules } from '../engine/dispatch/rules';
 import { resolveThreshold } from '../engine/layer/threshold';
 import type { Capabilities, DeviceInfo, NativeBinding } from '../engine/native/binding';
 import { loadAddon } from '../engine/native/load';
@@ -50,6 +51,7 @@ function doctor(command: Command): void {
     electron: findElectron(context.env),
     browser: findBrowser(context.env),
     display: process.platform !== 'linux' || Boolean(context.env.DISPLAY || context.env.WAYLAND_DISPLAY),
+    ruleFiles: listRules(),
     cacheFolder: join(context.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'moescope'),
     threshold: { variable: thresholdVariable, ...threshold },
     neverRun,
@@ -139,6 +141,7 @@ function asText(report: {
   electron: Found;
   browser: Found;
   display: boolean;
+  ruleFiles: ReturnType<typeof listRules>;
   cacheFolder: string;
   threshold: ReturnType<typeof resolveThreshold> & { variable: string };
   neverRun: string[];
@@ -153,6 +156,7 @@ function asText(report: {
     ...report.providers.flatMap(providerText),
     `threshold  ${threshold.threshold.tokens} (${threshold.threshold.origin.kind} ${threshold.variable})`,
     ...threshold.warnings.map((warning) => `           warning: ${warning}`),
+    ...report.ruleFiles.map(({ id, source, date }) => `rules      ${id} (${date}): ${source}`),
     `Electron   ${found(report.electron)}`,
     `browser    ${found(report.browser)}`,
     `display    ${report.display ? 'yes' : 'none: the window is served to a browser'}`,

@@ -11,7 +11,7 @@ import { throwIfAborted } from '../safetensors/catalog';
 import { byteSize, planShards, SafetensorsWriter, siblingName, type TensorSpec } from '../safetensors/write';
 import { type MadeModel, modelConfig, quantConfig } from './config-files';
 import { deriveSeed, normal } from './random';
-import { planScales, raiseBlockScales, type ScaleKind, type ScalePlan } from './scales';
+import { planScales, raiseBlockScales, type ScaleKind, type ScalePlan, shiftToGlobalScale } from './scales';
 import { inputWidth, type ModelShape, modelShapes } from './shapes';
 
 export interface MakeRequest {
@@ -243,6 +243,8 @@ function expertGroup(
   const { gate, up, down } = shape.naming;
   const size = Math.exp(scales.spread * normal(deriveSeed(request.seed, first)));
   const fc1 = { rows: shape.intermediate, columns: width, sigma: scales.sigma13 * size, input: scales.a1 };
+  /** 0 to 3, from the top bits of the expert's seed. */
+  const octaves = Number(deriveSeed(request.seed, first) >> 62n);
   // Gate and up are made as one matrix and cut in two: exporters give them one weight_scale_2.
   const parts = [
     { names: shape.activation === 'relu2' ? [up] : [gate, up], ...fc1 },
@@ -269,9 +271,11 @@ function expertGroup(
           }),
         ),
       );
-      return made.flatMap(({ packed, scale, s2 }, i) => {
+      return made.flatMap(({ packed, scale, s2: quantized }, i) => {
         const { names, input } = parts[i]!;
-        if (request.scales === 'power-of-two') raiseBlockScales(scale, s2, binding);
+        const exact = request.scales === 'power-of-two';
+        if (exact) raiseBlockScales(scale, quantized, binding);
+        const s2 = exact ? shiftToGlobalScale(scale, quantized, octaves) : quantized;
         return names.flatMap((_, half) => [
           part(packed, half, names.length),
           part(scale, half, names.length),

@@ -90,3 +90,16 @@ export function raiseBlockScales(
   }
   return lifted;
 }
+
+/**
+ * Moves 2^octaves from the block scales into s2: the same weights, written with another weight_scale_2. Experts of a
+ * power-of-two checkpoint then differ in their multipliers, as real ones do, so that a multiplier that goes with the
+ * wrong expert shows.
+ * @param scale E4M3 codes of normal values that stay normal, changed in place
+ * @returns the new s2
+ */
+export function shiftToGlobalScale(scale: Uint8Array, s2: number, octaves: number): number {
+  // The exponent field begins at bit 3; every block scale is at least 2^5 here, so none leaves the normal range.
+  for (let i = 0; i < scale.length; i++) scale[i] = scale[i]! - (octaves << 3);
+  return s2 * 2 ** octaves;
+}
