@@ -77,7 +77,8 @@ Partial compare_chunk(int64_t begin, int64_t count, const double* a, const doubl
       out.within += nan_a && nan_b ? 1 : 0;
       continue;
     }
-    out.within += difference <= options.atol + options.rtol * std::fabs(b[i]) ? 1 : 0;
+    // 0 first: rtol 0 times an infinite b would be NaN.
+    out.within += difference == 0 || difference <= options.atol + options.rtol * std::fabs(b[i]) ? 1 : 0;
     out.difference_sq += difference * difference;
     out.a_sq += a[i] * a[i];
     out.b_sq += b[i] * b[i];
