@@ -26,7 +26,13 @@ const start = async () => {
 };
 
 export const runCommands: Command[] = [
-  { id: 'run.start', title: 'Run', group: 'Run', unavailable: whyNotRun, run: start },
+  {
+    id: 'run.start',
+    title: 'Run',
+    group: 'Run',
+    unavailable: () => whyNotRun() ?? (engine()?.state === 'running' ? 'It is running already.' : null),
+    run: start,
+  },
   {
     id: 'run.pause',
     title: 'Pause',

@@ -1,7 +1,7 @@
 /** The selection at the right: which batch, what decided its path, its numbers. */
 import type { BatchDetail } from '../../electron/contract/batch';
 import { formatBytes, formatCosine, formatCount, formatError, formatMicroseconds } from '../format/numbers';
-import { decidingStep } from '../panels/batch/deciding-step';
+import { decidingSteps, stepText } from '../panels/batch/deciding-steps';
 import { useConnection } from '../stores/connection';
 import { useRun } from '../stores/run';
 import { useSelection } from '../stores/selection';
@@ -41,7 +41,8 @@ export function Details() {
 
 function BatchFacts({ detail }: { detail: BatchDetail }) {
   const { row, decision, times } = detail;
-  const step = decidingStep(decision);
+  const { path, kernel } = decidingSteps(decision);
+  const steps = [...new Set([path, kernel])].filter((step) => step !== null);
   const other = times.find(({ path }) => path !== row.path);
   return (
     <>
@@ -57,17 +58,16 @@ function BatchFacts({ detail }: { detail: BatchDetail }) {
             </span>
           )}
         </div>
-        {step && (
-          <p className="details-step">
-            {step.name}: <span className="number">{`${step.value} ${step.comparison} ${step.limit}`}</span>{' '}
-            <span className="muted">{step.unit}</span>
+        {steps.map((step) => (
+          <p key={step.name} className="details-step">
+            {step.name}: <span className="number">{stepText(step)}</span>
             <br />
             <span className="muted">
-              limit from {step.origin.kind}
+              leads to {step.leads}; limit from {step.origin.kind}
               {step.origin.where && ` (${step.origin.where})`}
             </span>
           </p>
-        )}
+        ))}
       </Block>
       <Block title="Batch">
         <Facts

@@ -42,7 +42,7 @@ function DeviceFacts() {
 
 function RunFacts() {
   const total = useRun((state) => state.total);
-  const dropped = useRun((state) => state.dropped + (state.stats?.dropped ?? 0));
+  const dropped = useRun((state) => state.stats?.dropped ?? state.dropped);
   const rate = useRun((state) => state.stats?.batchesPerSecond ?? 0);
   return (
     <>

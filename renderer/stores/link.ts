@@ -4,7 +4,7 @@ import type { EngineClient } from '../client';
 import { useConnection } from './connection';
 import { trackWork } from './idle';
 import { ask } from './request';
-import { addRows, clearRun, useRun } from './run';
+import { addRows, clearRun, newestGap, useRun } from './run';
 import { selectBatch, useSelection } from './selection';
 
 const pageOfRows = 500; // the most that `batches.rows` gives at once
@@ -70,6 +70,17 @@ async function fetchNewest(total: number): Promise<void> {
   }
 }
 
+/** Fills what events left out under load, the newest first, a page at a time. */
+async function fillGaps(): Promise<void> {
+  const { epoch, recent } = useRun.getState();
+  const gap = newestGap(recent);
+  if (!gap) return;
+  const first = Math.max(gap.first, gap.last - pageOfRows + 1);
+  const reply = await ask('batches.rows', { first, count: gap.last - first + 1 });
+  const now = useRun.getState();
+  if (now.epoch === epoch && reply.rows.length > 0) addRows(reply.rows, now.total, 0);
+}
+
 /** Asks at most every `statsEveryMs`; requests in between are answered by one more at the end. */
 const stats = (() => {
   let busy = false;
@@ -86,6 +97,7 @@ const stats = (() => {
     try {
       const reply = await ask('run.stats', {});
       if (useRun.getState().epoch === epoch) useRun.setState({ stats: reply });
+      await fillGaps();
     } catch {
       // as above
     } finally {

@@ -53,6 +53,15 @@ export function mergeRows(before: readonly BatchRow[], added: readonly BatchRow[
   return merged.length > maxRecent ? merged.slice(merged.length - maxRecent) : merged;
 }
 
+/** The newest run of indices missing between two rows; null when there is none. */
+export function newestGap(rows: readonly BatchRow[]): { first: number; last: number } | null {
+  for (let at = rows.length - 1; at > 0; at--) {
+    const [before, after] = [rows[at - 1]!.index, rows[at]!.index];
+    if (after !== before + 1) return { first: before + 1, last: after - 1 };
+  }
+  return null;
+}
+
 /** Forgets all batches: another source, or `run.reset`. */
 export function clearRun(): void {
   useRun.setState(({ epoch }) => ({ recent: [], total: 0, dropped: 0, stats: null, whatIf: null, epoch: epoch + 1 }));

@@ -1,7 +1,7 @@
 /** Draws the timeline on a canvas: tokens (log), share of kernels, longest time, marks. One pass over pixel columns. */
 import type { Timeline } from '../../../electron/contract/batch';
 import { kernels } from '../../../electron/contract/layer';
-import { formatCount, formatMicroseconds } from '../../format/numbers';
+import { formatCount } from '../../format/numbers';
 import { tokenValue } from '../../theme/palette';
 import { batchToX, type Range, type TokenScale, ticks, tokensToY } from './geometry';
 
@@ -100,9 +100,15 @@ function paintGrid(
     context.fillStyle = style.text;
     context.fillText(String(2 ** power), lanes.gutter - 6, y);
   }
-  const longest = timeline && !hideTimes ? largest(timeline.microsecondsMax) : 0;
-  context.fillStyle = style.text;
-  context.fillText(longest > 0 ? formatMicroseconds(longest) : '', lanes.gutter - 6, lanes.time.top + 5);
+  if (timeline && !hideTimes) {
+    const times = timeScale(timeline);
+    for (let decade = times.least * 10; decade <= times.most; decade *= 10) {
+      const y = Math.round(lanes.time.top + lanes.time.height * (1 - timeShare(decade, times))) + 0.5;
+      line(context, lanes.gutter, y, lanes.width, y, style.faint);
+      context.fillStyle = style.text;
+      context.fillText(decade >= 1000 ? `${decade / 1000} ms` : `${decade} us`, lanes.gutter - 6, y);
+    }
+  }
   line(context, lanes.gutter, lanes.axis.top + 0.5, lanes.width, lanes.axis.top + 0.5, style.line);
   const width = lanes.width - lanes.gutter;
   context.textAlign = 'left';
@@ -118,7 +124,8 @@ function paintColumns(context: CanvasRenderingContext2D, scene: Scene, timeline:
   const { lanes, range, hideTimes } = scene;
   const width = lanes.width - lanes.gutter;
   const perColumn = (timeline.last - timeline.first + 1) / timeline.columns;
-  const longest = hideTimes ? 0 : largest(timeline.microsecondsMax);
+  const times = timeScale(timeline);
+  const longest = hideTimes ? 0 : times.most;
   const floor = lanes.time.top + lanes.time.height;
   for (let column = 0; column < timeline.columns; column++) {
     const batch = timeline.first + column * perColumn;
@@ -147,7 +154,7 @@ function paintColumns(context: CanvasRenderingContext2D, scene: Scene, timeline:
       context.fillRect(x, lanes.share.top, part, lanes.share.height);
       x += part;
     }
-    const tall = longest > 0 ? (timeline.microsecondsMax[column]! / longest) * lanes.time.height : 0;
+    const tall = longest > 0 ? timeShare(timeline.microsecondsMax[column]!, times) * lanes.time.height : 0;
     context.fillStyle = style.kernel[most]!;
     context.globalAlpha = 0.75;
     context.fillRect(left, floor - tall, wide, tall);
@@ -185,8 +192,22 @@ function line(context: CanvasRenderingContext2D, x0: number, y0: number, x1: num
   context.stroke();
 }
 
-function largest(values: Float32Array): number {
+/** Microseconds from a decade below the quickest to the slowest, on a log scale: one slow batch must not flatten the others. */
+interface TimeScale {
+  least: number;
+  most: number;
+}
+
+function timeScale({ microsecondsMax }: Timeline): TimeScale {
+  let least = Number.POSITIVE_INFINITY;
   let most = 0;
-  for (const value of values) if (value > most) most = value;
-  return most;
+  for (const time of microsecondsMax) {
+    if (time > most) most = time;
+    if (time > 0 && time < least) least = time;
+  }
+  return { least: most > 0 ? 10 ** Math.floor(Math.log10(least) - 0.01) : 1, most };
+}
+
+function timeShare(time: number, { least, most }: TimeScale): number {
+  return time <= least || most <= least ? 0 : Math.log(time / least) / Math.log(most / least);
 }

@@ -4,10 +4,10 @@ import { ExportButtons } from '../../charts/export-buttons';
 import { toCsv } from '../../format/csv';
 import { Block } from '../../frame/panel-frame';
 import { kernelColor, kernelNames } from '../../theme/palette';
-import { decidingStep } from './deciding-step';
+import { decidingSteps, plain } from './deciding-steps';
 
 export function DecisionChain({ decision }: { decision: Decision }) {
-  const deciding = decidingStep(decision);
+  const deciding = decidingSteps(decision);
   const csv = () =>
     toCsv(
       ['step', 'value', 'comparison', 'limit', 'unit', 'outcome', 'leads to', 'limit from', 'where'],
@@ -48,7 +48,12 @@ export function DecisionChain({ decision }: { decision: Decision }) {
           <tbody>
             {decision.steps.map((step, at) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: the chain is an ordered list; a rule may be asked twice
-              <Step key={at} step={step} decided={step === deciding} color={kernelColor(decision.kernel)} />
+              <Step
+                key={at}
+                step={step}
+                decided={step === deciding.path || step === deciding.kernel}
+                color={kernelColor(decision.kernel)}
+              />
             ))}
           </tbody>
         </table>
@@ -70,9 +75,9 @@ function Step({ step, decided, color }: { step: DecisionStep; decided: boolean; 
   return (
     <tr className={decided ? 'decided' : ''} aria-current={decided ? 'step' : undefined}>
       <td style={decided ? { boxShadow: `inset 3px 0 0 ${color}` } : undefined}>{step.name}</td>
-      <td className="number right">{text(step.value)}</td>
+      <td className="number right">{plain(step.value)}</td>
       <td className="number comparison">{step.comparison}</td>
-      <td className="number">{text(step.limit)}</td>
+      <td className="number">{plain(step.limit)}</td>
       <td className="muted">{step.unit}</td>
       <td className={step.outcome ? 'holds' : 'muted'}>{step.outcome ? 'yes' : 'no'}</td>
       <td>{step.leads}</td>
@@ -82,9 +87,4 @@ function Step({ step, decided, color }: { step: DecisionStep; decided: boolean; 
       </td>
     </tr>
   );
-}
-
-function text(value: DecisionStep['value']): string {
-  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toFixed(2);
-  return String(value);
 }

@@ -10,11 +10,11 @@ import { stageTable } from './stage-table';
 
 export function StageTimes({ detail }: { detail: BatchDetail }) {
   const { times } = detail;
-  const { stages, largest } = stageTable(times);
+  const { stages, largest, totals } = stageTable(times);
   const csv = () =>
     toCsv(
       ['stage', ...times.map(({ kernel }) => `${kernel} (us)`)],
-      stages.map(({ stage, microseconds }) => [stage, ...microseconds]),
+      [...stages.map(({ stage, microseconds }) => [stage, ...microseconds]), ['whole batch', ...totals]],
     );
   return (
     <Block title="Stage times" note="one scale for all paths" actions={<ExportButtons name="stage-times" csv={csv} />}>
@@ -44,11 +44,12 @@ export function StageTimes({ detail }: { detail: BatchDetail }) {
               </tr>
             ))}
             <tr className="stage-total">
-              <td>all stages</td>
-              {times.map(({ path, stages: own }) => (
+              <td>whole batch</td>
+              {times.map(({ path }, at) => (
                 <td key={path} className="number">
-                  <span className="volatile">
-                    {formatMicroseconds(own.reduce((sum, { microseconds }) => sum + microseconds, 0))}
+                  <span className="volatile">{formatMicroseconds(totals[at])}</span>
+                </td>
+              ))}
                   </span>
                 </td>
               ))}

@@ -1,18 +1,31 @@
 import { describe, expect, it } from 'vitest';
-import { decidingStep } from '../../../renderer/panels/batch/deciding-step';
+import { decidingSteps, stepText } from '../../../renderer/panels/batch/deciding-steps';
 import { matrixGrid } from '../../../renderer/panels/batch/matrix-grid';
 import { paddingSummary } from '../../../renderer/panels/batch/padding';
 import { stageTable } from '../../../renderer/panels/batch/stage-table';
 import { decide } from '../../fixtures/window/fake-data';
 
-describe('the step that decided', () => {
-  it('is the gate for CUTLASS and the rung of the ladder for b12x, never the tile after it', () => {
-    expect(decidingStep(decide(64, 64))?.name).toBe('prefill');
-    expect(decidingStep(decide(63, 64))?.name).toBe('static pairs');
-    expect(decidingStep(decide(1, 0))?.name).toBe('direct-micro pairs');
+describe('the steps that decided', () => {
+  it('are the gate and the rung of the ladder, never the tile after it', () => {
+    const { path, kernel } = decidingSteps(decide(63, 64));
+    expect([path?.name, kernel?.name]).toEqual(['prefill', 'static pairs']);
+    expect(stepText(path!)).toBe('63 >= 64 tokens: no');
   });
 
-  it('is none for an empty chain', () => expect(decidingStep({ ...decide(1, 0), steps: [] })).toBeNull());
+  it('are one step for CUTLASS', () => {
+    const { path, kernel } = decidingSteps(decide(64, 64));
+    expect(path?.name).toBe('prefill');
+    expect(kernel).toBe(path);
+  });
+
+  it('may lead by not holding', () => {
+    const decision = decide(11, 0);
+    const steps = decision.steps.map((step) => (step.leads === 'static' ? { ...step, outcome: false } : step));
+    expect(decidingSteps({ ...decision, steps }).kernel?.name).toBe('static pairs');
+  });
+
+  it('are none for an empty chain', () =>
+    expect(decidingSteps({ ...decide(1, 0), steps: [] })).toEqual({ path: null, kernel: null }));
 });
 
 describe('the routing matrix', () => {
@@ -62,11 +75,13 @@ describe('padding and stages', () => {
         stages: [
           { stage: 'permute', microseconds: 1 },
           { stage: 'fc1', microseconds: 9 },
+          { stage: 'total', microseconds: 12 },
         ],
       },
     ];
     expect(stageTable(times)).toEqual({
       largest: 9,
+      totals: [4, 12],
       stages: [
         { stage: 'fc1', microseconds: [4, 9] },
         { stage: 'permute', microseconds: [null, 1] },

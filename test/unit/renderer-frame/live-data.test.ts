@@ -65,4 +65,10 @@ describe('rows in the window', () => {
     expect(mergeRows([], many).map(({ index }) => index)[0]).toBe(5);
     expect(mergeRows(rows, [])).toEqual(rows);
   });
+
+  it('know what is missing between them', () => {
+    expect(newestGap(rows)).toBeNull();
+    expect(newestGap([...rows.slice(0, 3), ...rows.slice(10, 12), rows[13]!])).toEqual({ first: 12, last: 12 });
+    expect(newestGap([...rows.slice(0, 3), ...rows.slice(10, 12)])).toEqual({ first: 3, last: 9 });
+  });
 });
