@@ -33,6 +33,9 @@ export function register(program: Command): void {
   addOptions(command, jsonOption()).action(replay);
 }
 
+/** Losses printed one by one; a damaged disk can make thousands. */
+const lossesShown = 10;
+
 /** The step that settled the path and kernel: the last that held. */
 function rule({ steps }: Decision): string {
   const step = steps.filter(({ outcome }) => outcome).pop() ?? steps[steps.length - 1];
@@ -44,7 +47,9 @@ async function replay(path: string, options: ReplayOptions, command: Command): P
   const source = await ReplaySource.open(resolve(path), () => context.binding());
   try {
     const session = source.info();
-    for (const loss of session.integrity.lost) context.warn(`lost: ${loss}`);
+    const { lost } = session.integrity;
+    for (const loss of lost.slice(0, lossesShown)) context.warn(`lost: ${loss}`);
+    if (lost.length > lossesShown) context.warn(`lost: ${lost.length - lossesShown} more; see moescope recover`);
     const shown = source.table.rows(0, options.rows, source.table.length).rows;
     const rows: (BatchRow & { rule: string })[] = [];
     for (const row of shown) rows.push({ ...row, rule: rule(await source.decision(row.index)) });

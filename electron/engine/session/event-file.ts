@@ -1,7 +1,7 @@
 /** Reading of session.mcap: by its index when the file is finished, as a stream up to the first damage when it is not. */
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { McapIndexedReader, McapStreamReader, type McapTypes } from '@mcap/core';
+import { McapIndexedReader, McapRecordBuilder, McapStreamReader, type McapTypes } from '@mcap/core';
 import { AppError } from '../../contract/errors';
 import { fileError } from '../checkpoint/file-errors';
 import { type RecordOf, type Topic, topics } from './records';
@@ -55,6 +55,8 @@ export class EventFile {
   private readonly file: FileHandle;
   private readonly readable: WindowedFile;
   private readonly reader: McapIndexedReader;
+  /** Every schema and channel as records: a chunk read alone has only those that it was the first to use. */
+  private readonly definitions: Uint8Array;
   readonly bytes: number;
 
   private constructor(file: FileHandle, readable: WindowedFile, reader: McapIndexedReader, bytes: number) {
@@ -62,6 +64,10 @@ export class EventFile {
     this.readable = readable;
     this.reader = reader;
     this.bytes = bytes;
+    const builder = new McapRecordBuilder();
+    for (const schema of reader.schemasById.values()) builder.writeSchema(schema);
+    for (const channel of reader.channelsById.values()) builder.writeChannel(channel);
+    this.definitions = builder.buffer.slice();
   }
 
   /** Null when the file has no usable index: cut off, still being written, or damaged at its end. */
@@ -101,6 +107,7 @@ export class EventFile {
     try {
       const bytes = await this.readable.read(index.chunkStartOffset, index.chunkLength);
       const stream = new McapStreamReader({ noMagicPrefix: true });
+      stream.append(this.definitions);
       stream.append(bytes);
       const found: RawEvent[] = [];
       for (let record = stream.nextRecord(); record; record = stream.nextRecord()) {
