@@ -47,8 +47,8 @@ export function DecisionChain({ decision }: { decision: Decision }) {
           </thead>
           <tbody>
             {decision.steps.map((step, at) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: the chain is an ordered list; a rule may be asked twice
               <Step
+                // biome-ignore lint/suspicious/noArrayIndexKey: the chain is an ordered list; a rule may be asked twice
                 key={at}
                 step={step}
                 decided={step === deciding.path || step === deciding.kernel}

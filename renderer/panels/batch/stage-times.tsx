@@ -50,9 +50,6 @@ export function StageTimes({ detail }: { detail: BatchDetail }) {
                   <span className="volatile">{formatMicroseconds(totals[at])}</span>
                 </td>
               ))}
-                  </span>
-                </td>
-              ))}
             </tr>
             <tr>
               <td>workspace</td>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { filterRows } from '../../../renderer/panels/live/filter-rows';
 import { percentileOf, timesOverRun } from '../../../renderer/panels/live/percentiles';
-import { maxRecent, mergeRows } from '../../../renderer/stores/run';
+import { maxRecent, mergeRows, newestGap } from '../../../renderer/stores/run';
 import { noFilters } from '../../../renderer/stores/view';
 import { makeRow } from '../../fixtures/window/fake-data';
 
