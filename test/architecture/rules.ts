@@ -81,8 +81,9 @@ export const nativeLayers: Record<string, string[]> = {
   reference: ['core', 'provider.h'],
   cpu: ['core', 'provider.h'],
   cuda: ['core', 'provider.h'],
-  // Built-in providers are linked in and reached through provider.h; simd.h says which instructions they chose.
-  addon: ['core', 'provider.h', 'cpu/simd.h'],
+  // Built-in providers are linked in: their entry functions are named, the rest goes through provider.h; simd.h says which
+  // instructions are in use.
+  addon: ['core', 'provider.h', 'cpu/simd.h', 'cpu/cpu_provider.h', 'reference/reference_provider.h'],
   bench: ['core', 'provider.h'],
   test: ['core', 'reference', 'cpu', 'cuda', 'provider.h'],
 };
