@@ -1,4 +1,4 @@
-/** The heat map's two shaders. The fragment shader repeats range.ts `place` and canvas-painter.ts `markedColour`; a browser test holds the two painters together. */
+/** The heat map's two shaders. The fragment shader repeats range.ts `place` and canvas-painter.ts `markedColour`; change them together. */
 import { MARK_SHAPE_PX, MARK_TINTS } from './frame';
 
 export const vertexShader = `#version 300 es

@@ -13,7 +13,7 @@ import { PickCard } from './pick-card';
 import { showPlane, showTensor, useScales } from './state';
 import { TensorMap } from './tensor-map';
 import { TensorTree } from './tensor-tree';
-import { firstChoice, groupTensors, ratioChoices } from './tensors';
+import { groupTensors, ratioChoices, shownTensor } from './tensors';
 import './scales-panel.css';
 
 export function ScalesPanel() {
@@ -33,10 +33,24 @@ export function ScalesPanel() {
         layer.registered,
       ])
     : '';
-  const list = useRequest('tensor.list', layer ? { ...(batch !== null && { batch }) } : null, layerKey);
-  const tensors = list.data;
-  const tensor = tensors ? (tensors.find(({ id }) => id === chosen) ?? firstChoice(tensors)) : null;
-  const groups = useMemo(() => groupTensors(tensors ?? [], engine, batch), [tensors, engine, batch]);
+  const list = useRequest('tensor.list', layer ? {} : null, layerKey);
+  // Asked for apart: the activations of a live batch come from running it again.
+  const ofBatch = useRequest('tensor.list', layer && batch !== null ? { batch } : null, layerKey);
+  const tensors = useMemo(
+    () => list.data && [...list.data, ...(ofBatch.data ?? []).filter(({ set }) => set === 'batch')],
+    [list.data, ofBatch.data],
+  );
+  const tensor = tensors ? shownTensor(tensors, chosen, ofBatch.loading) : null;
+  const groups = useMemo(
+    () =>
+      groupTensors(
+        tensors ?? [],
+        engine,
+        batch,
+        ofBatch.loading ? 'Running the batch with taps…' : ofBatch.error?.message,
+      ),
+    [tensors, engine, batch, ofBatch.loading, ofBatch.error],
+  );
 
   if (!layer)
     return (
@@ -54,7 +68,7 @@ export function ScalesPanel() {
         {list.error && <ErrorState error={list.error} />}
         {!list.error && !tensor && (
           <EmptyState
-            title={list.loading ? 'Reading the list of tensors' : 'No tensors'}
+            title={list.loading || ofBatch.loading ? 'Reading the list of tensors' : 'No tensors'}
             reason={
               list.loading ? 'It comes from the engine.' : 'This source recorded none: it was recorded without tensors.'
             }

@@ -24,16 +24,18 @@ export function groupTensors(
   tensors: readonly TensorDescriptor[],
   engine: EngineState | null,
   batch: number | null,
+  /** why the batch's own tensors are not there, where that is known */
+  batchReason?: string,
 ): TensorGroup[] {
   return setOrder.map((set) => {
     const members = tensors
       .filter((tensor) => tensor.set === set)
       .sort((a, b) => roleOrder.indexOf(a.role) - roleOrder.indexOf(b.role) || a.name.localeCompare(b.name, 'en'));
-    return { set, tensors: members, reason: members.length > 0 ? '' : reasonOf(set, engine, batch) };
+    return { set, tensors: members, reason: members.length > 0 ? '' : reasonOf(set, engine, batch, batchReason) };
   });
 }
 
-function reasonOf(set: TensorSet, engine: EngineState | null, batch: number | null): string {
+function reasonOf(set: TensorSet, engine: EngineState | null, batch: number | null, batchReason?: string): string {
   const layer = engine?.layer;
   if (set === 'cutlass') {
     if (layer && !layer.hybrid.possible) return layer.hybrid.reason;
@@ -43,7 +45,7 @@ function reasonOf(set: TensorSet, engine: EngineState | null, batch: number | nu
   }
   if (set === 'batch') {
     if (batch === null) return 'No batch is selected.';
-    return `Batch ${batch} has no recorded activations: taps were off.`;
+    return batchReason ?? `Batch ${batch} has no recorded activations: taps were off.`;
   }
   return 'This source holds none.';
 }
@@ -56,6 +58,17 @@ export function firstChoice(tensors: readonly TensorDescriptor[]): TensorDescrip
     tensors[0] ??
     null
   );
+}
+
+/** The chosen tensor; the first choice where it is not in this source. Null while the batch that it may belong to is on its way. */
+export function shownTensor(
+  tensors: readonly TensorDescriptor[],
+  chosen: string | null,
+  batchLoading: boolean,
+): TensorDescriptor | null {
+  const found = tensors.find(({ id }) => id === chosen);
+  if (!found && batchLoading && chosen?.startsWith('batch/')) return null;
+  return found ?? firstChoice(tensors);
 }
 
 /** Tensors that this one can be divided by: the same role and the same logical planes. */

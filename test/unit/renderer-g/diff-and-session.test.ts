@@ -1,0 +1,107 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { runCommand } from '../../../renderer/commands/registry';
+import '../../../renderer/panels/diff/commands';
+import '../../../renderer/panels/scales/commands';
+import '../../../renderer/panels/session/commands';
+import type { EngineState, SessionInfo } from '../../../electron/contract/session';
+import { formatWithin } from '../../../renderer/panels/diff/stage-table';
+import { useDiff } from '../../../renderer/panels/diff/state';
+import { parseTolerance } from '../../../renderer/panels/diff/tolerance-fields';
+import { ulpBinNames } from '../../../renderer/panels/diff/ulp-histogram';
+import { useScales } from '../../../renderer/panels/scales/state';
+import { factsText, fileFacts, sizeFacts } from '../../../renderer/panels/session/environment';
+import { useConnection } from '../../../renderer/stores/connection';
+import { useSelection } from '../../../renderer/stores/selection';
+import { useView } from '../../../renderer/stores/view';
+
+describe('what Diff writes', () => {
+  it('names the ULP bins as the engine counts them', () => {
+    expect(ulpBinNames(13)).toEqual([
+      '0',
+      '1',
+      '2',
+      '3-4',
+      '5-8',
+      '9-16',
+      '17-32',
+      '33-64',
+      '65-128',
+      '129-256',
+      '257-512',
+      '513-1024',
+      '>1024',
+    ]);
+  });
+
+  it('does not round a share up to everything or down to nothing', () => {
+    expect(formatWithin(1)).toBe('100 %');
+    expect(formatWithin(0.9999999)).toBe('>99.999 %');
+    expect(formatWithin(1e-9)).toBe('<0.001 %');
+    expect(formatWithin(0.1481)).toBe('14.810 %');
+  });
+
+  it('takes a tolerance only when it is a number, zero or more', () => {
+    expect(['0', '1e-3', ' 0.016 '].map(parseTolerance)).toEqual([0, 0.001, 0.016]);
+    expect(['', '-1', 'x', 'Infinity'].map(parseTolerance)).toEqual([null, null, null, null]);
+  });
+});
+
+describe('commands', () => {
+  beforeEach(() => {
+    useSelection.setState({ batch: null, tensor: null, element: null });
+    useConnection.setState({ engine: null });
+  });
+
+  it('diff.setPair and diff.setTolerance change the shared view and refuse what is none', async () => {
+    await runCommand('diff.setPair', { b: 'reference' });
+    expect(useView.getState().pair).toEqual({ a: 'b12x', b: 'reference' });
+    await runCommand('diff.setTolerance', { rtol: 0.05 });
+    expect(useView.getState().tolerance).toMatchObject({ rtol: 0.05, atol: 1e-5 });
+    await expect(runCommand('diff.setPair', { a: 'marlin' })).rejects.toMatchObject({ code: 'usage', found: 'marlin' });
+    await expect(runCommand('diff.setTolerance', { atol: -1 })).rejects.toMatchObject({ code: 'usage' });
+    expect(useView.getState().tolerance.atol).toBe(1e-5);
+  });
+
+  it('diff.stage begins at the whole of the stage', async () => {
+    useDiff.setState({ view: { row: 1, column: 1, rowPx: 2, columnPx: 2 }, element: { row: 1, column: 1 } });
+    await runCommand('diff.stage', { stage: 'fc2' });
+    expect(useDiff.getState()).toMatchObject({ stage: 'fc2', view: null, element: null });
+    await expect(runCommand('diff.stage', { stage: 'fc3' })).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  it('diff.causes belongs to the comparison it was asked for', async () => {
+    await expect(runCommand('diff.causes')).rejects.toMatchObject({ code: 'wrong-state' });
+    useSelection.setState({ batch: 4 });
+    useView.setState({ pair: { a: 'b12x', b: 'cutlass' } });
+    await runCommand('diff.causes');
+    expect(useDiff.getState().causesOf).toBe('4,b12x,cutlass');
+  });
+
+  it('scales.pick needs a layer and a place, and brings its expert', async () => {
+    await expect(runCommand('scales.pick', { row: 1, column: 2 })).rejects.toMatchObject({ code: 'wrong-state' });
+    useConnection.setState({ engine: { layer: {} } as unknown as EngineState });
+    await expect(runCommand('scales.pick', { row: 1 })).rejects.toMatchObject({ code: 'usage' });
+    await runCommand('scales.pick', { plane: 3, row: 1, column: 2 });
+    expect(useSelection.getState().element).toEqual({ plane: 3, row: 1, column: 2 });
+    expect(useScales.getState().plane).toBe(3);
+  });
+
+  it('notes need a session, seeking a replay', async () => {
+    await expect(runCommand('session.annotate', { notes: 'x' })).rejects.toMatchObject({ code: 'wrong-state' });
+    await expect(runCommand('session.seek', { batch: 1 })).rejects.toMatchObject({ code: 'wrong-state' });
+  });
+});
+
+describe('what Session writes', () => {
+  it('names every part of the folder and sums the sizes', () => {
+    expect(fileFacts('/data/a.moesession/').map(([, path]) => path)).toEqual([
+      '/data/a.moesession/',
+      '/data/a.moesession/manifest.json',
+      '/data/a.moesession/session.mcap',
+      '/data/a.moesession/blobs',
+    ]);
+    const sizes = sizeFacts({ batches: 12, eventBytes: 1024, blobs: 2, blobBytes: 3072 } as SessionInfo);
+    expect(Object.fromEntries(sizes)).toMatchObject({ Batches: '12', Together: '4.00 KiB' });
+    expect(factsText([sizes.slice(0, 1)])).toBe('Batches: 12');
+  });
+});
