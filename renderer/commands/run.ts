@@ -1,5 +1,6 @@
 /** Commands that drive the engine: start, pause, step, threshold, workload. */
 import { WorkloadSchema } from '../../electron/contract/session';
+import { useWorkloadDialog } from '../frame/workload-dialog';
 import { useConnection } from '../stores/connection';
 import { ask } from '../stores/request';
 import { selectBatch } from '../stores/selection';
@@ -76,6 +77,14 @@ export const runCommands: Command[] = [
     unavailable: whyNotLive,
     run: (args) =>
       ask('run.threshold', { tokens: needed(argument(args, 'tokens', 'number'), 'run.threshold', 'tokens') }),
+  },
+  {
+    id: 'run.editWorkload',
+    title: 'Workload...',
+    group: 'Run',
+    shortcut: 'W',
+    unavailable: whyNotLive,
+    run: () => useWorkloadDialog.setState({ open: true }),
   },
   {
     id: 'run.workload',

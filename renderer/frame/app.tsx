@@ -12,6 +12,7 @@ import { StatusBar } from './status-bar';
 import { Timeline } from './timeline/timeline';
 import { Toolbar } from './toolbar/toolbar';
 import { Welcome } from './welcome';
+import { WorkloadDialog } from './workload-dialog';
 import './app.css';
 
 export function App() {
@@ -31,6 +32,7 @@ export function App() {
       <StatusBar />
       <Palette />
       <PathDialog />
+      <WorkloadDialog />
     </div>
   );
 }

@@ -177,6 +177,9 @@ function RunButtons() {
         <Icon fill path="M2 2l6 5l-6 5zM9.5 2h2v10h-2z" />
         Step
       </CommandButton>
+      <CommandButton id="run.editWorkload" label="Workload" className="quiet icon">
+        <Icon path="M1.5 4h6M10.5 4h2M1.5 10h2M6.5 10h6M9 2v4M5 8v4" />
+      </CommandButton>
     </span>
   );
 }

@@ -6,6 +6,8 @@ import { Block } from '../../frame/panel-frame';
 import { kernelColor, kernelNames } from '../../theme/palette';
 import { decidingSteps, plain } from './deciding-steps';
 
+const widths = ['23%', '8%', '5%', '8%', '15%', '7%', '17%', '17%'];
+
 export function DecisionChain({ decision }: { decision: Decision }) {
   const deciding = decidingSteps(decision);
   const csv = () =>
@@ -33,6 +35,12 @@ export function DecisionChain({ decision }: { decision: Decision }) {
         <p className="muted">No rule was asked: the path was given.</p>
       ) : (
         <table className="chain" data-testid="decision-chain">
+          <colgroup>
+            {widths.map((width, at) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: eight fixed columns
+              <col key={at} style={{ width }} />
+            ))}
+          </colgroup>
           <thead>
             <tr>
               <th>Rule</th>
@@ -74,13 +82,15 @@ export function DecisionChain({ decision }: { decision: Decision }) {
 function Step({ step, decided, color }: { step: DecisionStep; decided: boolean; color: string }) {
   return (
     <tr className={decided ? 'decided' : ''} aria-current={decided ? 'step' : undefined}>
-      <td style={decided ? { boxShadow: `inset 3px 0 0 ${color}` } : undefined}>{step.name}</td>
+      <td title={step.name} style={decided ? { boxShadow: `inset 3px 0 0 ${color}` } : undefined}>
+        {step.name}
+      </td>
       <td className="number right">{plain(step.value)}</td>
       <td className="number comparison">{step.comparison}</td>
       <td className="number">{plain(step.limit)}</td>
       <td className="muted">{step.unit}</td>
       <td className={step.outcome ? 'holds' : 'muted'}>{step.outcome ? 'yes' : 'no'}</td>
-      <td>{step.leads}</td>
+      <td title={step.leads}>{step.leads}</td>
       <td title={`${step.origin.kind} ${step.origin.where}`}>
         {step.origin.kind}
         {step.origin.where && <span className="muted"> {step.origin.where}</span>}
