@@ -14,6 +14,7 @@ import { EngineSupervisor } from './hosts/supervisor';
 import { terminalReport } from './hosts/terminal-report';
 import { type Arguments, parseArguments } from './shell/arguments';
 import { pickFolder, saveFile } from './shell/dialogs';
+import { untilDriven } from './shell/driver';
 import { menuTemplate } from './shell/menu';
 import { serveShell } from './shell/requests';
 import { bundleAnswers, declareScheme, serveScheme } from './shell/scheme';
@@ -62,8 +63,11 @@ if (!app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox();
 denyNavigation(app);
 declareScheme(protocol);
 
-if (given.test || app.requestSingleInstanceLock()) void app.whenReady().then(start).catch(fail);
-else app.quit();
+// Asked for before `ready`, so that a driver which is quick does not call in vain.
+const driven = given.test && app.commandLine.hasSwitch('remote-debugging-port') ? untilDriven() : undefined;
+if (given.test || app.requestSingleInstanceLock()) {
+  void Promise.all([app.whenReady(), driven]).then(start).catch(fail);
+} else app.quit();
 
 function start(): void {
   const engine = new EngineSupervisor(() => utilityEngine(utilityProcess, built.engineProcess));

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { channels, type Outcome } from '../../electron/contract/bridge';
 import { shellRequests } from '../../electron/contract/messages';
 import { pickFolder, saveFile } from '../../electron/shell/dialogs';
+import { untilDriven } from '../../electron/shell/driver';
 import { menuCommands, menuTemplate } from '../../electron/shell/menu';
 import { isTrusted, type ShellHandlers, serveShell } from '../../electron/shell/requests';
 import {
@@ -339,6 +340,24 @@ describe('settings', () => {
     expect(visibleBounds({ ...bounds, x: 1550 }, [display, { ...display, x: 1600 }])).toEqual({ ...bounds, x: 1550 });
     expect(visibleBounds({ ...bounds, y: -590 }, [display])).toBeUndefined();
     expect(visibleBounds(undefined, [display])).toBeUndefined();
+  });
+});
+
+describe('test mode under a driver', () => {
+  it('waits for it, and not for ever', async () => {
+    vi.useFakeTimers();
+    const place: { __playwright_run?: () => void } = {};
+    let started = 0;
+    void untilDriven(place).then(() => started++);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(started).toBe(0);
+    place.__playwright_run?.();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(started).toBe(1);
+    void untilDriven({}).then(() => started++);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(started).toBe(2);
+    vi.useRealTimers();
   });
 });
 

@@ -23,8 +23,9 @@ test('the engine is in a utility process, and its end is survived', async ({ app
   expect(first).toBeGreaterThan(0);
   process.kill(first!, 'SIGSEGV');
   await expect(app.page.getByText('The engine process ended (signal SIGSEGV)')).toBeVisible();
-  await app.page.getByRole('button', { name: 'Restart engine' }).click();
-  await expect(app.page.getByRole('button', { name: 'Restart engine' })).toBeHidden();
+  const restart = app.page.getByRole('alert').getByRole('button', { name: 'Restart engine' });
+  await restart.click();
+  await expect(restart).toBeHidden();
   const second = await enginePid(electron);
   expect(second).toBeGreaterThan(0);
   expect(second).not.toBe(first);
