@@ -6,10 +6,11 @@ import type { Decision } from '../contract/layer';
 import { loadRules } from '../engine/dispatch/rules';
 import { ReplaySource } from '../engine/session/replay-source';
 import { type RerunReport, rerunSession } from '../engine/session/rerun';
+import { decidingStep, describeStep, tableHead, tableRow } from '../hosts/batch-table';
 import { CliContext } from './context';
 import { setExitCode } from './exit-code';
 import { addOptions, jsonOption } from './options';
-import { bytesText, number, table } from './text';
+import { bytesText } from './text';
 
 interface ReplayOptions {
   rerun?: boolean;
@@ -36,10 +37,9 @@ export function register(program: Command): void {
 /** Losses printed one by one; a damaged disk can make thousands. */
 const lossesShown = 10;
 
-/** The step that settled the path and kernel: the last that held. */
-function rule({ steps }: Decision): string {
-  const step = steps.filter(({ outcome }) => outcome).pop() ?? steps[steps.length - 1];
-  return step ? `${step.name} ${step.value} ${step.comparison} ${step.limit}` : '';
+function ruleOf(decision: Decision): string {
+  const step = decidingStep(decision);
+  return step ? describeStep(step) : '';
 }
 
 async function replay(path: string, options: ReplayOptions, command: Command): Promise<void> {
@@ -51,28 +51,21 @@ async function replay(path: string, options: ReplayOptions, command: Command): P
     for (const loss of lost.slice(0, lossesShown)) context.warn(`lost: ${loss}`);
     if (lost.length > lossesShown) context.warn(`lost: ${lost.length - lossesShown} more; see moescope recover`);
     const shown = source.table.rows(0, options.rows, source.table.length).rows;
-    const rows: (BatchRow & { rule: string })[] = [];
-    for (const row of shown) rows.push({ ...row, rule: rule(await source.decision(row.index)) });
+    const rows: { row: BatchRow; decision: Decision }[] = [];
+    for (const row of shown) rows.push({ row, decision: await source.decision(row.index) });
     const rerun = options.rerun ? await runAgain(context, source, options) : null;
     if (rerun && (rerun.first || rerun.unavailable.length > 0)) setExitCode(command, 1);
-    context.result({ session, provenance: source.environment.provenance, contract: source.contract, rows, rerun }, () =>
-      [
-        `${session.name}: ${session.batches} batches of layer ${source.environment.layer.index} (${source.contract}), ${bytesText(session.blobBytes)} of tensors, ${session.integrity.message}`,
-        source.provenance(),
-        table(
-          ['batch', 'tokens', 'path', 'kernel', 'rule', 'us', 'NRMSE'],
-          rows.map(({ index, tokens, path: ran, kernel, rule: settled, microseconds, nrmse, error }) => [
-            String(index),
-            String(tokens),
-            ran,
-            kernel,
-            settled,
-            error ? error.code : number(microseconds),
-            nrmse === null ? '' : number(nrmse),
-          ]),
-        ),
-        ...(rerun ? [rerunText(rerun)] : []),
-      ].join('\n'),
+    const data = rows.map(({ row, decision }) => ({ ...row, rule: ruleOf(decision) }));
+    context.result(
+      { session, provenance: source.environment.provenance, contract: source.contract, rows: data, rerun },
+      () =>
+        [
+          `${session.name}: ${session.batches} batches of layer ${source.environment.layer.index} (${source.contract}), ${bytesText(session.blobBytes)} of tensors, ${session.integrity.message}`,
+          source.provenance(),
+          tableHead(),
+          ...rows.map(({ row, decision }) => tableRow(row, decision)),
+          ...(rerun ? [rerunText(rerun)] : []),
+        ].join('\n'),
     );
   } finally {
     await source.dispose();
