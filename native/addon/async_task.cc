@@ -13,7 +13,12 @@ TaskHooks TaskHooks::from(Napi::Env env, const Napi::Value& options) {
     const Napi::Value callback = fields.value("onProgress");
     if (!callback.IsFunction()) throw_usage("options.onProgress", "a function", describe(callback));
     // Queue of any length: reports are limited in time, and a full queue would lose the last one.
-    hooks.progress = Napi::ThreadSafeFunction::New(env, callback.As<Napi::Function>(), "moescope progress", 0, 1);
+    hooks.progress = std::shared_ptr<Napi::ThreadSafeFunction>(
+        new Napi::ThreadSafeFunction(Napi::ThreadSafeFunction::New(env, callback.As<Napi::Function>(), "moescope progress", 0, 1)),
+        [](Napi::ThreadSafeFunction* function) {
+          function->Release();
+          delete function;
+        });
   }
   return hooks;
 }

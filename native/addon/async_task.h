@@ -19,7 +19,7 @@ namespace moe::addon {
 /// `cancel` and `onProgress` of a TaskOptions argument; empty where they are not given.
 struct TaskHooks {
   std::shared_ptr<std::atomic<int32_t>> cancel;
-  std::optional<Napi::ThreadSafeFunction> progress;
+  std::shared_ptr<Napi::ThreadSafeFunction> progress;  // released with its last owner, else Node would never exit
 
   /// Throws `usage` for a malformed options object.
   static TaskHooks from(Napi::Env env, const Napi::Value& options);
@@ -42,10 +42,6 @@ class AsyncTask final : public Napi::AsyncWorker {
  private:
   AsyncTask(Napi::Env env, TaskHooks hooks, Work work, Convert convert)
       : Napi::AsyncWorker(env, "moescope"), deferred_(Napi::Promise::Deferred::New(env)), hooks_(std::move(hooks)), work_(std::move(work)), convert_(std::move(convert)) {}
-  ~AsyncTask() override {
-    if (hooks_.progress) hooks_.progress->Release();
-  }
-
   void Execute() override {
     try {
       Task task;
@@ -71,18 +67,30 @@ class AsyncTask final : public Napi::AsyncWorker {
 
   void OnOK() override {
     const Napi::HandleScope scope(Env());
-    try {
-      deferred_.Resolve(convert_(Env(), *result_));
-    } catch (const Napi::Error& error) {
-      deferred_.Reject(error.Value());
-    } catch (const std::exception&) {
-      deferred_.Reject(to_js_error(Env(), to_moe_error(std::current_exception())).Value());
-    }
+    settle([&] {
+      try {
+        deferred_.Resolve(convert_(Env(), *result_));
+      } catch (const Napi::Error& error) {
+        deferred_.Reject(error.Value());
+      } catch (const std::exception&) {
+        deferred_.Reject(to_js_error(Env(), to_moe_error(std::current_exception())).Value());
+      }
+    });
   }
 
   void OnError(const Napi::Error& thrown) override {
     const Napi::HandleScope scope(Env());
-    deferred_.Reject(error_ ? to_js_error(Env(), *error_).Value() : thrown.Value());
+    settle([&] { deferred_.Reject(error_ ? to_js_error(Env(), *error_).Value() : thrown.Value()); });
+  }
+
+  /// An environment that is being torn down (a worker ended while work was under way) runs no JavaScript: every call
+  /// throws, and nobody waits for the promise any more.
+  template <class Body>
+  void settle(Body&& body) {
+    try {
+      body();
+    } catch (const Napi::Error&) {
+    }
   }
 
   Napi::Promise::Deferred deferred_;
