@@ -32,7 +32,8 @@ export function defaultLook(mapping: Mapping): LookSettings {
     log: sequential,
     range: null,
     percent: sequential ? 0 : 0.5,
-    marks: allMarks,
+    // In signed data zero and the largest code are everyday values.
+    marks: sequential ? allMarks : { ...allMarks, zero: false, subnormal: false, saturated: false },
   };
 }
 

@@ -3,12 +3,13 @@ import { useMemo, useState } from 'react';
 import type { Diff } from '../../../electron/contract/batch';
 import { AppError, type AppErrorData } from '../../../electron/contract/errors';
 import { EmptyState, ErrorState } from '../../frame/panel-frame';
+import { useSelection } from '../../stores/selection';
 import { differenceSource } from '../../tensorview/engine-sources';
 import { HeatMap } from '../../tensorview/heat-map';
 import { MarksLegend } from '../../tensorview/marks-legend';
 import { RangeControl } from '../../tensorview/range-control';
 import { useLook } from '../../tensorview/use-look';
-import { type StageDiff, sideTitles, stageRows, stageTitles, useDiff } from './state';
+import { rowName, type StageDiff, sideTitles, stageTitles, useDiff } from './state';
 
 export interface DifferenceMapProps {
   diff: Diff;
@@ -22,6 +23,7 @@ export function DifferenceMap({ diff, stage, layerKey, onPick }: DifferenceMapPr
   const [failure, setFailure] = useState<AppErrorData | null>(null);
   const { look, sample, onSample } = useLook(settings);
   const { batch, a, b } = diff;
+  const row = useSelection(({ detail }) => (detail?.row.index === batch ? detail.row : null));
   const { stage: name, rows, columns } = stage;
   const source = useMemo(() => {
     setFailure(null);
@@ -52,7 +54,7 @@ export function DifferenceMap({ diff, stage, layerKey, onPick }: DifferenceMapPr
             onPick={onPick}
             onSample={onSample}
             onError={(thrown) => setFailure(AppError.from(thrown).toData())}
-            rowName={stageRows[name]}
+            rowName={rowName(rows, row)}
             columnName="column"
           />
         )}

@@ -45,13 +45,17 @@ export const stageColumns: readonly Column<StageRow>[] = [
   {
     id: 'stage',
     header: 'stage',
-    width: '160px',
+    width: '186px',
     kind: 'text',
     value: (row) => stageTitles[row.stage],
     render: (row) => (
       <>
         {stageTitles[row.stage]}
-        {row.firstDiverging && <span className="diverging">first to diverge</span>}
+        {row.firstDiverging && (
+          <span className="diverging" title="The first stage that is not wholly within tolerance">
+            diverges first
+          </span>
+        )}
         {!row.comparison && (
           <span className="muted stage-reason" title={row.reason}>
             {row.reason}
@@ -60,15 +64,15 @@ export const stageColumns: readonly Column<StageRow>[] = [
       </>
     ),
   },
-  figure('maxAbs', 'max |a-b|', '80px', (value) => shortValue(value)),
-  figure('nrmse', 'NRMSE', '70px', formatError),
-  figure('cosine', 'cosine', '78px', formatCosine),
-  figure('withinTolerance', 'within', '82px', formatWithin),
-  figure('bestScale', 'best scale', '76px', (value) => shortValue(value, 6)),
+  figure('maxAbs', 'max |a-b|', '76px', (value) => shortValue(value)),
+  figure('nrmse', 'NRMSE', '68px', formatError),
+  figure('cosine', 'cosine', '74px', formatCosine),
+  figure('withinTolerance', 'within', '76px', formatWithin),
+  figure('bestScale', 'best scale', '74px', (value) => shortValue(value, 6)),
   {
     id: 'nan',
-    header: 'NaN a, b',
-    width: '68px',
+    header: 'NaNs',
+    width: '60px',
     kind: 'number',
     value: (row) => (row.comparison ? row.comparison.nanA + row.comparison.nanB : null),
     render: (row) =>

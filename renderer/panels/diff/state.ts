@@ -46,12 +46,8 @@ export const stageTitles: Record<Stage, string> = {
   output: 'output',
 };
 
-/** What a row of the stage is. */
-export const stageRows: Record<Stage, string> = {
-  input: 'routed pair',
-  fc1: 'routed pair',
-  activation: 'routed pair',
-  requantized: 'routed pair',
-  fc2: 'routed pair',
-  output: 'token',
-};
+/** What a row of a stage is: a token (quantized input, output) or a routed pair, by their numbers in the batch. */
+export function rowName(rows: number, batch: { tokens: number; routedPairs: number } | null): string {
+  if (rows === batch?.tokens) return 'token';
+  return rows === batch?.routedPairs ? 'routed pair' : 'row';
+}
