@@ -14,24 +14,35 @@ using Layer = std::shared_ptr<const PreparedLayer>;
 
 Napi::Value wrap_layer(Napi::Env env, Layer& layer) { return PreparedLayerWrap::wrap(env, layer); }
 
+std::vector<std::string> names_argument(const Napi::Value& value, const std::string& where) {
+  std::vector<std::string> names;
+  if (absent(value)) return names;
+  if (!value.IsArray()) throw_usage(where, "an array of names", describe(value));
+  const auto list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) names.push_back(to_text(list.Get(i), where + "[" + std::to_string(i) + "]"));
+  return names;
+}
+
+LeaveIn leave_in_of(const Fields& request) {
+  LeaveIn out;
+  for (const std::string& name : names_argument(request.value("leaveIn"), request.path("leaveIn"))) {
+    if (name == "baked-block-scales") out.baked_block_scales = true;
+    else if (name == "unit-activation-scale") out.unit_activation_scale = true;
+    else throw_usage(request.path("leaveIn"), "baked-block-scales or unit-activation-scale", name);
+  }
+  return out;
+}
+
 Napi::Value prepare_layer(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[1], "request");
     const moe_contract contract = contract_from_name(fields.text("contract"));
     const auto threshold = static_cast<int32_t>(fields.integer("threshold", 0, std::numeric_limits<int32_t>::max()));
+    const LeaveIn leave_in = leave_in_of(fields);
     return AsyncTask<Layer>::start(
         info.Env(), TaskHooks::from(info.Env(), info[2]),
-        [checkpoint = CheckpointLayerWrap::native_of(info[0], "layer"), contract, threshold](const Task& task) { return prepare(*checkpoint, contract, threshold, task); }, wrap_layer);
+        [checkpoint = CheckpointLayerWrap::native_of(info[0], "layer"), contract, threshold, leave_in](const Task& task) { return prepare(*checkpoint, contract, threshold, task, leave_in); }, wrap_layer);
   });
-}
-
-std::vector<std::string> names_argument(const Napi::Value& value, const std::string& where) {
-  std::vector<std::string> names;
-  if (absent(value)) return names;
-  if (!value.IsArray()) throw_usage(where, "an array of parameter names", describe(value));
-  const auto list = value.As<Napi::Array>();
-  for (uint32_t i = 0; i < list.Length(); ++i) names.push_back(to_text(list.Get(i), where + "[" + std::to_string(i) + "]"));
-  return names;
 }
 
 }  // namespace

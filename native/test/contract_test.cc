@@ -248,3 +248,35 @@ TEST_CASE("what is not a permutation is refused") {
   }
   CHECK_EQ(code_of([&] { rearrange(*layer, std::vector<int32_t>{0, 1, 2, 3, 4}, {"w13_bias"}, {}); }), "usage");
 }
+
+TEST_CASE("a step put back into clean gives that contract's values and leaves the rest clean") {
+  const auto checkpoint = MadeLayer().assembled();
+  const auto clean = prepare(*checkpoint, MOE_CLEAN, 64, {});
+  const auto unit = prepare(*checkpoint, MOE_UNIT_ALPHA, 64, {});
+  const auto same = [](const PreparedLayer& a, const PreparedLayer& b, const char* name) {
+    const Tensor* x = a.find(name);
+    const Tensor* y = b.find(name);
+    return x->bytes == y->bytes && std::memcmp(x->data, y->data, x->bytes) == 0;
+  };
+  const auto baked = prepare(*checkpoint, MOE_CLEAN, 64, {}, {.baked_block_scales = true});
+  const auto ones = prepare(*checkpoint, MOE_CLEAN, 64, {}, {.unit_activation_scale = true});
+  for (const char* name : {"w13_weight_scale", "w2_weight_scale"}) {
+    CHECK(same(*baked, *unit, name));
+    CHECK(same(*ones, *clean, name));
+  }
+  CHECK(same(*baked, *unit, "w13_weight_scale_2"));
+  CHECK(same(*baked, *clean, "input_global_scale"));
+  CHECK(same(*baked, *clean, "fc2_input_scale"));
+  CHECK(same(*ones, *clean, "w13_weight_scale_2"));
+  for (int64_t e = 0; e < 5; ++e) {
+    CHECK_EQ(value(*baked, "w2_weight_scale_2", e), *checkpoint->report.a2);
+    CHECK_EQ(value(*ones, "w2_weight_scale_2", e), checkpoint->w2_weight_scale_2.f32()[e]);
+    CHECK_EQ(value(*ones, "input_global_scale", e), 1.0F);
+    CHECK_EQ(value(*ones, "fc2_input_scale", e), 1.0F);
+  }
+  for (const char* name : {"w13_cutlass_weight_scale", "w2_cutlass_weight_scale", "w13_cutlass_a_gscale", "w13_cutlass_g_alphas", "w2_cutlass_g_alphas"}) {
+    CHECK(same(*baked, *clean, name));
+    CHECK(same(*ones, *clean, name));
+  }
+  CHECK_EQ(code_of([&] { prepare(*checkpoint, MOE_UNIT_ALPHA, 64, {}, {.baked_block_scales = true}); }), "usage");
+}

@@ -91,8 +91,9 @@ ByteSets PreparedLayer::byte_sets() const {
   return sets;
 }
 
-std::shared_ptr<const PreparedLayer> prepare(const CheckpointLayer& layer, moe_contract contract, int32_t threshold, const Task& task) {
+std::shared_ptr<const PreparedLayer> prepare(const CheckpointLayer& layer, moe_contract contract, int32_t threshold, const Task& task, LeaveIn leave_in) {
   check_request(layer, contract, threshold);
+  if (leave_in.any() && contract != MOE_CLEAN) throw Error(code::kUsage, "leaveIn puts steps back into contract clean", {{"subject", std::string("leaveIn")}, {"expected", std::string("contract clean")}, {"found", std::string(contract_name(contract))}});
   const int64_t experts = layer.shape.experts;
   // W4A16: input scales of 1; activation-alpha then leaves unit alphas (later revision of vLLM #43687).
   const bool activations = layer.has_input_scales();
@@ -102,7 +103,7 @@ std::shared_ptr<const PreparedLayer> prepare(const CheckpointLayer& layer, moe_c
   const float a2_gscale = 1.0F / a2;
   const float* s2_13 = layer.w13_weight_scale_2.f32();
   const float* s2_2 = layer.w2_weight_scale_2.f32();
-  const bool bake = contract != MOE_CLEAN;
+  const bool bake = contract != MOE_CLEAN || leave_in.baked_block_scales;
   const bool hybrid = threshold > 0;
 
   Task first = task;   // two passes, one progress bar of 2E steps
@@ -123,16 +124,17 @@ std::shared_ptr<const PreparedLayer> prepare(const CheckpointLayer& layer, moe_c
   const auto constant = [](float value) { return [value](int64_t) { return value; }; };
   const bool unit = contract == MOE_UNIT_ALPHA || !activations;
   if (contract == MOE_CLEAN) {
-    add("w13_weight_scale_2", [&](int64_t e) { return s2_13[e]; });
-    add("w2_weight_scale_2", [&](int64_t e) { return s2_2[e] * a2; });
+    const float fc2_divider = leave_in.unit_activation_scale ? 1.0F : a2;
+    add("w13_weight_scale_2", [&](int64_t e) { return bake ? 1.0F : s2_13[e]; });
+    add("w2_weight_scale_2", [&](int64_t e) { return (bake ? 1.0F : s2_2[e]) * fc2_divider; });
   } else {
     add("w13_weight_scale_2", constant(unit ? 1.0F : a1));
     add("w2_weight_scale_2", constant(unit ? 1.0F : a2));
   }
   add("a1_gscale", constant(a1_gscale));
   add("a2_gscale", constant(contract == MOE_UNIT_ALPHA ? 1.0F : a2_gscale));
-  if (contract == MOE_CLEAN) add("input_global_scale", constant(a1));
-  if (contract != MOE_UNIT_ALPHA) add("fc2_input_scale", constant(a2));
+  if (contract == MOE_CLEAN) add("input_global_scale", constant(leave_in.unit_activation_scale ? 1.0F : a1));
+  if (contract != MOE_UNIT_ALPHA) add("fc2_input_scale", constant(leave_in.unit_activation_scale ? 1.0F : a2));
   if (hybrid) {
     out->parameters.push_back(std::move(w13.cutlass));
     out->parameters.push_back(std::move(w2.cutlass));

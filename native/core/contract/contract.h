@@ -77,11 +77,21 @@ class PreparedLayer {
   ByteSets byte_sets() const;
 };
 
+/// Published steps put back into `clean` one at a time, to measure what each does alone. The CUTLASS six stay as they
+/// are: no contract changes what they mean.
+struct LeaveIn {
+  /// SF := e4m3(SF * s2), s2 := 1, in both GEMMs (the b12x rewrite of unit-alpha and activation-alpha).
+  bool baked_block_scales = false;
+  /// input_global_scale = fc2_input_scale := 1 and a2 left out of w2_weight_scale_2 (what unit-alpha quantizes with).
+  bool unit_activation_scale = false;
+  bool any() const { return baked_block_scales || unit_activation_scale; }
+};
+
 /// Builds the contract's parameters. Progress counts experts.
 /// Throws `unsupported` with the reason (see W4A16 above, or a reference-only contract), `usage` for a negative
-/// threshold, `cancelled`, `out-of-memory`.
+/// threshold or a `leave_in` without contract clean, `cancelled`, `out-of-memory`.
 std::shared_ptr<const PreparedLayer> prepare(const CheckpointLayer& layer, moe_contract contract, int32_t threshold,
-                                             const Task& task);
+                                             const Task& task, LeaveIn leave_in = {});
 
 /// EPLB: row p of every registered parameter := old row permutation[p]; a new layer, the old one is unchanged.
 /// Parameters named in `leave_out` keep their rows, which breaks the layer on purpose.

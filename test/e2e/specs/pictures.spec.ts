@@ -1,0 +1,26 @@
+import { type App, test } from '../harness/app';
+import { shot } from '../harness/shot';
+
+const themes = ['dark', 'light'] as const;
+
+/** The same batches, the same selection, nothing running: what every picture shows. */
+async function settle(app: App): Promise<void> {
+  await app.command('run.threshold', { tokens: 64 });
+  await app.command('run.workload', { kind: 'mix', seed: 7, rate: 0, batches: 0 });
+  for (const tokens of [1, 4, 16, 63, 64, 128]) await app.command('run.step', { tokens });
+  await app.command('batch.select', { batch: 4 });
+  await app.idle();
+}
+
+test('pictures of every panel in both themes', async ({ app }) => {
+  test.setTimeout(180_000);
+  await settle(app);
+  await app.command('scales.open', { tensor: 'b12x/w13_weight_scale', plane: 1, row: 33, column: 5 });
+  await app.command('diff.setPair', { a: 'b12x', b: 'cutlass' });
+  await app.idle();
+  for (const theme of themes) {
+    for (const panel of ['live', 'batch', 'scales', 'diff', 'session']) await shot(app, panel, theme);
+    await app.command('panel.open', { id: 'live' });
+    await shot(app, 'window', theme);
+  }
+});
