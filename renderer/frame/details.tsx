@@ -110,7 +110,7 @@ function BatchFacts({ detail }: { detail: BatchDetail }) {
             Nearest other
           </CommandButton>
         </div>
-        <p className="muted details-provenance">{detail.provenance}</p>
+        <p className="muted details-provenance volatile volatile-gone">{detail.provenance}</p>
       </Block>
     </>
   );

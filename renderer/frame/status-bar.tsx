@@ -13,7 +13,7 @@ export function StatusBar() {
     <footer className="status-bar" data-testid="status-bar">
       <DeviceFacts />
       <RunFacts />
-      <span className="status-notice" role="status">
+      <span className="status-notice volatile" role="status">
         {notice}
       </span>
       <Recording />
@@ -30,7 +30,7 @@ function DeviceFacts() {
   return (
     <>
       <span className="status-item">{state}</span>
-      <span className="status-item" title={`${device.arch} ${device.driver}`.trim()}>
+      <span className="status-item volatile volatile-gone" title={`${device.arch} ${device.driver}`.trim()}>
         {device.name}
       </span>
       <span className="status-item" title={`times: ${device.timingSource}`}>

@@ -85,7 +85,7 @@ function Content({ detail }: { detail: BatchDetail }) {
       </div>
       <ExpertChart detail={detail} />
       <RoutingMatrix detail={detail} />
-      <p className="batch-provenance muted">Measured: {detail.provenance}</p>
+      <p className="batch-provenance muted volatile volatile-gone">Measured: {detail.provenance}</p>
     </div>
   );
 }
@@ -111,7 +111,7 @@ function Summary({ detail }: { detail: BatchDetail }) {
         <span>{row.phase}</span>
       </div>
       {figures.map(([name, value, varies]) => (
-        <div key={name} className="figure">
+        <div key={name} className={varies ? 'figure figure-varies' : 'figure'}>
           <b className={varies ? 'number volatile' : 'number'}>{value}</b>
           <span>{name}</span>
         </div>

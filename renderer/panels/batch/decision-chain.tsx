@@ -60,6 +60,7 @@ export function DecisionChain({ decision }: { decision: Decision }) {
                 key={at}
                 step={step}
                 decided={step === deciding.path || step === deciding.kernel}
+                current={step === deciding.kernel}
                 color={kernelColor(decision.kernel)}
               />
             ))}
@@ -79,9 +80,18 @@ export function DecisionChain({ decision }: { decision: Decision }) {
   );
 }
 
-function Step({ step, decided, color }: { step: DecisionStep; decided: boolean; color: string }) {
+interface StepProps {
+  step: DecisionStep;
+  /** chose the path or the kernel */
+  decided: boolean;
+  /** had the last word */
+  current: boolean;
+  color: string;
+}
+
+function Step({ step, decided, current, color }: StepProps) {
   return (
-    <tr className={decided ? 'decided' : ''} aria-current={decided ? 'step' : undefined}>
+    <tr className={decided ? 'decided' : ''} aria-current={current ? 'step' : undefined}>
       <td title={step.name} style={decided ? { boxShadow: `inset 3px 0 0 ${color}` } : undefined}>
         {step.name}
       </td>
