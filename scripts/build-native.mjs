@@ -90,13 +90,31 @@ async function configureAndBuild(headers) {
     throw new Error(`the build ended well but did not write ${addon}; look at native/CMakeLists.txt`);
 }
 
+/** A build that takes longer says how far it is this often, milliseconds. */
+const sayEveryMs = 10_000;
+
 async function step(what, program, args, limitS) {
-  const result = await runChild(program, args, { limitS, quiet: true });
+  let said = Date.now();
+  const onText = (text) => {
+    const progress = text.match(/\[\d+\/\d+\]/g)?.at(-1);
+    if (progress === undefined || Date.now() - said < sayEveryMs) return;
+    said = Date.now();
+    console.log(`native ${what}: ${progress}`);
+  };
+  const result = await runChild(program, args, { limitS, quiet: true, onText });
   const failure = failureOf(result);
-  if (failure)
-    throw new Error(`native ${what}: ${program} ${failure}\n${result.output.trim().split('\n').slice(-60).join('\n')}`);
+  if (failure) throw new Error(`native ${what}: ${program} ${failure}\n${excerpt(result.output)}`);
   const last = result.output.trim().split('\n').at(-1) ?? '';
   console.log(`native ${what}: ${result.seconds.toFixed(1)} s (${last.replace(/^ninja: /, '')})`);
 }
+
+/** The end of a failed build's output, without the lines that only count. */
+const excerpt = (output) =>
+  output
+    .trim()
+    .split('\n')
+    .filter((line) => !/^\[\d+\/\d+\]/.test(line))
+    .slice(-60)
+    .join('\n');
 
 if (isMain(import.meta.url)) await tellAndExit(buildNative);

@@ -42,12 +42,13 @@ for (const [signal, code] of [
  * group is killed.
  * @param {string} program
  * @param {string[]} args
- * @param {{ limitS: number, env?: object, cwd?: string, quiet?: boolean }} options limitS: hard limit, seconds.
+ * @param {{ limitS: number, env?: object, cwd?: string, quiet?: boolean, onText?: (text: string) => void }} options
+ *   limitS: hard limit, seconds; quiet: not copied to our stdout; onText: hears each new piece of output.
  * @returns {Promise<{ code: number | null, signal: string | null, timedOut: boolean, seconds: number, output: string }>}
  *   `code` is null when a signal ended it; `output` is stdout and stderr together.
  * @throws Error when the program cannot be started.
  */
-export async function runChild(program, args, { limitS, env = process.env, cwd = repository, quiet = false }) {
+export async function runChild(program, args, { limitS, env = process.env, cwd = repository, quiet = false, onText }) {
   const file = join(temporaryFolder(), 'output.log');
   const write = openSync(file, 'w');
   const read = openSync(file, 'r');
@@ -67,6 +68,7 @@ export async function runChild(program, args, { limitS, env = process.env, cwd =
       const part = Buffer.from(chunk.subarray(0, n));
       parts.push(part);
       if (!quiet) process.stdout.write(part);
+      onText?.(part.toString('utf8'));
     }
   };
   const ticker = setInterval(copy, 150);
