@@ -101,7 +101,7 @@ function PairChooser({ a, b }: { a: Side; b: Side }) {
         aria-label="Swap the sides"
         onClick={() => setPair({ a: b, b: a })}
       >
-        ⇄
+        swap
       </button>
       {chooser('b', b)}
     </span>

@@ -4,6 +4,7 @@ import { type Command, registerCommands } from '../../commands/registry';
 import { useConnection } from '../../stores/connection';
 import { ask } from '../../stores/request';
 import { useSelection } from '../../stores/selection';
+import { keepNotes, notesOf, useRecordingNotes } from './state';
 
 const engine = () => useConnection.getState().engine;
 const whyNotReplay = () => (engine()?.source === 'replay' ? null : 'No recorded session is open.');
@@ -22,6 +23,26 @@ export function seek(batch: number) {
   seeking?.abort();
   seeking = new AbortController();
   return ask('session.seek', { batch }, { signal: seeking.signal });
+}
+
+/** The recording that notes go to; null where they go to the open session, which tells them itself. */
+function recordingPath(): string | null {
+  const state = engine();
+  return state?.recording.active && !state.session ? state.recording.path : null;
+}
+
+async function annotate(notes: string) {
+  const path = recordingPath();
+  await ask('session.annotate', { notes });
+  if (path !== null) keepNotes(path, { notes });
+}
+
+async function bookmark(batch: number, text: string) {
+  const path = recordingPath();
+  await ask('session.annotate', { bookmark: { batch, text } });
+  if (path === null) return;
+  const { bookmarks } = notesOf(path, useRecordingNotes.getState());
+  keepNotes(path, { bookmarks: [...bookmarks, { batch, text, at: new Date().toISOString() }] });
 }
 
 const commands: Command[] = [
@@ -46,8 +67,7 @@ const commands: Command[] = [
     group: 'Session',
     hidden: true,
     unavailable: whyNotAnnotate,
-    run: (args) =>
-      ask('session.annotate', { notes: needed(argument(args, 'notes', 'string'), 'session.annotate', 'notes') }),
+    run: (args) => annotate(needed(argument(args, 'notes', 'string'), 'session.annotate', 'notes')),
   },
   {
     id: 'session.bookmark',
@@ -55,10 +75,11 @@ const commands: Command[] = [
     group: 'Session',
     unavailable: () =>
       whyNotAnnotate() ?? (useSelection.getState().batch === null ? 'Select a batch to bookmark.' : null),
-    run: (args) => {
-      const batch = argument(args, 'batch', 'number') ?? useSelection.getState().batch!;
-      return ask('session.annotate', { bookmark: { batch, text: argument(args, 'text', 'string') ?? '' } });
-    },
+    run: (args) =>
+      bookmark(
+        argument(args, 'batch', 'number') ?? useSelection.getState().batch!,
+        argument(args, 'text', 'string') ?? '',
+      ),
   },
 ];
 

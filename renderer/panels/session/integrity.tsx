@@ -7,7 +7,8 @@ export function Integrity({ integrity }: Pick<SessionInfo, 'integrity'>) {
   return (
     <Block title="Integrity">
       <p className={complete ? 'integrity complete' : 'integrity recovered'} role="status">
-        <strong>{complete ? 'Complete' : 'Recovered'}</strong> <span className="selectable">{message}</span>
+        <strong>{complete ? 'Complete' : 'Recovered'}</strong>{' '}
+        {message !== 'complete' && <span className="selectable">{message}</span>}
       </p>
       {lost.length > 0 && (
         <ul className="integrity-lost" aria-label="What was lost">

@@ -1,13 +1,11 @@
 /** Notes of the session, and bookmarks of its batches. */
 import { useEffect, useState } from 'react';
-import type { SessionInfo } from '../../../electron/contract/session';
 import { invoke } from '../../commands/registry';
 import { Block } from '../../frame/panel-frame';
 import { selectBatch, useSelection } from '../../stores/selection';
 import type { Column } from '../../tables/columns';
 import { DataTable } from '../../tables/data-table';
-
-type Bookmark = SessionInfo['bookmarks'][number];
+import type { Bookmark } from './state';
 
 export function Notes({ saved, reason }: { saved: string; reason: string | null }) {
   const [text, setText] = useState(saved);

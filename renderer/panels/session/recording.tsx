@@ -6,7 +6,6 @@ import { invoke, runCommand } from '../../commands/registry';
 import { formatBytes, formatCount } from '../../format/numbers';
 import { Block, Facts } from '../../frame/panel-frame';
 import { showFailure, useConnection } from '../../stores/connection';
-import { ask } from '../../stores/request';
 
 export function Recording({ engine }: { engine: EngineState }) {
   const { recording } = engine;
@@ -65,7 +64,7 @@ function Start({ engine }: { engine: EngineState }) {
   };
   const start = () =>
     runCommand('session.record', { path: path.trim(), taps })
-      .then(() => (notes.trim() ? ask('session.annotate', { notes }) : null))
+      .then(() => (notes.trim() ? runCommand('session.annotate', { notes }) : null))
       .catch((thrown) => showFailure(AppError.from(thrown).toData()));
   if (reason) return <p className="muted">{reason}</p>;
   return (

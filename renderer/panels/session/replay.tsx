@@ -80,7 +80,7 @@ function Controls({ engine }: { engine: EngineState }) {
       />
       <div className="replay-row">
         <button type="button" className="button icon" aria-label="First batch" onClick={() => go(0)}>
-          ⏮
+          «
         </button>
         <button type="button" className="button icon" aria-label="Batch before" onClick={() => go(position - 1)}>
           ‹
@@ -97,7 +97,7 @@ function Controls({ engine }: { engine: EngineState }) {
           ›
         </button>
         <button type="button" className="button icon" aria-label="Last batch" onClick={() => go(last)}>
-          ⏭
+          »
         </button>
         <select
           className="select"

@@ -10,17 +10,20 @@ import { Integrity } from './integrity';
 import { Bookmarks, Notes } from './notes';
 import { Recording } from './recording';
 import { Replay } from './replay';
+import { notesOf, useRecordingNotes } from './state';
 import './session-panel.css';
 
 export function SessionPanel() {
   const engine = useConnection((state) => state.engine);
+  const kept = useRecordingNotes();
   if (!engine)
     return (
       <PanelFrame id="session" title="Session">
         <EmptyState title="No engine yet" reason="The panel fills when the window is linked to an engine." />
       </PanelFrame>
     );
-  const { session } = engine;
+  const { session, recording } = engine;
+  const written = session ?? (recording.active ? notesOf(recording.path, kept) : null);
   const reason = whyNotAnnotate();
   const groups: [string, readonly Fact[]][] = [
     ['Device and provider', deviceFacts(engine)],
@@ -39,8 +42,8 @@ export function SessionPanel() {
           <Recording engine={engine} />
           <Replay engine={engine} />
           {session && <Integrity integrity={session.integrity} />}
-          <Notes saved={session?.notes ?? ''} reason={reason} />
-          <Bookmarks bookmarks={session?.bookmarks ?? []} reason={reason} />
+          <Notes saved={written?.notes ?? ''} reason={reason} />
+          <Bookmarks bookmarks={written?.bookmarks ?? []} reason={reason} />
         </div>
         <div className="session-column">
           {groups.map(([title, facts]) => (
