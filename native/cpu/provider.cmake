@@ -9,6 +9,13 @@ else()
 endif()
 
 # A provider library of an "older build", for `verify` and the tests.
-add_library(moescope_older_build MODULE test/older_build/older_build.cc)
+add_library(moescope_older_build MODULE test/library/older_build.cc)
 target_link_libraries(moescope_older_build PRIVATE moe_cpu)
 set_target_properties(moescope_older_build PROPERTIES PREFIX lib LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/providers)
+# ... and libraries that the loader must refuse.
+foreach(broken RANGE 4)
+  add_library(moescope_broken_${broken} MODULE test/library/broken.cc)
+  target_include_directories(moescope_broken_${broken} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+  target_compile_definitions(moescope_broken_${broken} PRIVATE MOESCOPE_BROKEN=${broken})
+  set_target_properties(moescope_broken_${broken} PROPERTIES PREFIX lib LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/providers)
+endforeach()
