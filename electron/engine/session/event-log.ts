@@ -2,7 +2,7 @@
  * Writer of session.mcap. McapWriter has no flush, and a chunk that is still open is lost with the process: with the
  * default chunk of 1 MiB a thousand small events left 26 bytes on disk (anchors: measured). So each event is a chunk of
  * its own and is handed to the system before `append` returns: the `intent` of a launch that kills the process is in the
- * file. It costs 150 to 250 bytes an event, beside about 4 KB of a batch's records. One queue: McapWriter must not be
+ * file. Measured: 115 bytes an event beside records of 1.6 to 1.9 KB; a batch has two of them. One queue: McapWriter must not be
  * called again before its last call ended (its doc comment; interleaved calls make a corrupt file).
  */
 
