@@ -18,16 +18,31 @@ declare global {
   }
 }
 
-/** Whether the window knows where it stands: linked, or told why not. */
+/** Whether the window knows where it stands: linked, or told why not; and the engine is not in the middle of a load. */
 const settled = () => {
-  const { link, client } = useConnection.getState();
-  return link.status !== 'connecting' && (client?.pendingRequests() ?? 0) === 0;
+  const { link, engine } = useConnection.getState();
+  return link.status !== 'connecting' && (link.status !== 'open' || (engine !== null && engine.state !== 'loading'));
 };
+
+/** A console or a test may be quicker than the link: commands wait for it, as a person would. */
+function whenSettled(): Promise<void> {
+  return new Promise((resolve) => {
+    if (settled()) return resolve();
+    const stop = useConnection.subscribe(() => {
+      if (!settled()) return;
+      stop();
+      resolve();
+    });
+  });
+}
 
 export function publishWindowApi(): void {
   window.moescope = {
-    command: runCommand,
+    command: async (id, args) => {
+      await whenSettled();
+      return runCommand(id, args);
+    },
     commands: () => allCommands().map(({ id, title, shortcut = '' }) => ({ id, title, shortcut })),
-    idle: () => idle(settled),
+    idle: () => idle(() => settled() && (useConnection.getState().client?.pendingRequests() ?? 0) === 0),
   };
 }

@@ -58,8 +58,12 @@ export function LivePanel() {
         >
           {hasLayer && (
             <>
-              <CommandButton id="run.start">Run</CommandButton>
-              <CommandButton id="run.step">Step</CommandButton>
+              <CommandButton id="run.start" label="Run the workload">
+                Run the workload
+              </CommandButton>
+              <CommandButton id="run.step" label="Run one batch">
+                Run one batch
+              </CommandButton>
             </>
           )}
         </EmptyState>
