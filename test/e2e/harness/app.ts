@@ -70,6 +70,9 @@ export const test = base.extend<AppOptions & { app: App }, WorkerFixtures>({
     page.on('pageerror', (error) => thrown.push(error.stack ?? error.message));
     try {
       await page.waitForFunction(() => 'moescope' in window, undefined, { timeout: 30_000 });
+      // The window may come before its engine has loaded what was named.
+      const badge = launch.open === undefined ? /nothing open/ : /LIVE|REPLAY/;
+      await expect(page.getByTestId('source-badge')).toHaveText(badge, { timeout: 60_000 });
       await use({
         page,
         host,

@@ -14,12 +14,13 @@ const step = async (app: App, tokens: number) => (await app.command('run.step', 
 
 test('batches run, and the window shows them as they come', async ({ app }) => {
   await app.command('panel.open', { id: 'live' });
-  await app.page.getByRole('button', { name: 'Run', exact: true }).click();
-  await expect(app.page.getByRole('button', { name: 'Pause' })).toBeVisible();
+  const bar = app.page.getByRole('toolbar', { name: 'Main' });
+  await bar.getByRole('button', { name: 'Run', exact: true }).click();
+  await expect(bar.getByRole('button', { name: 'Pause' })).toBeVisible();
   await expect(app.page.getByTestId('source-badge')).toHaveText('LIVE');
   await expect(app.page.getByTestId('panel-live').getByRole('row').nth(3)).toBeVisible();
-  await app.page.getByRole('button', { name: 'Pause' }).click();
-  await expect(app.page.getByRole('button', { name: 'Run', exact: true })).toBeVisible();
+  await bar.getByRole('button', { name: 'Pause' }).click();
+  await expect(bar.getByRole('button', { name: 'Run', exact: true })).toBeVisible();
   await app.idle();
 });
 
@@ -38,24 +39,18 @@ test('moving the threshold while it runs changes the path of the batches that fo
   await field.fill('65');
   await field.press('Enter');
   await expect(app.page.getByTestId('threshold-origin')).toContainText('window');
+  await app.command('run.step');
   await app.command('run.start');
-  await app.command('batch.newest').catch(() => undefined); // nothing may have run yet
-  await expect
-    .poll(async () => (await app.command('batch.newest'), await newestKernel(app)) as string)
-    .toContain('static');
+  await expect.poll(() => newestKernel(app)).toContain('static');
   await field.fill('64');
   await field.press('Enter');
-  await expect
-    .poll(async () => {
-      await app.command('batch.newest');
-      return newestKernel(app);
-    })
-    .toContain('CUTLASS');
+  await expect.poll(() => newestKernel(app)).toContain('CUTLASS');
   await app.command('run.pause');
   await app.idle();
 });
 
 async function newestKernel(app: App): Promise<string> {
+  await app.command('batch.newest');
   await app.command('panel.open', { id: 'batch' });
   return (await app.page.getByTestId('panel-batch').locator('.figure-path').textContent()) ?? '';
 }

@@ -8,7 +8,8 @@ test('a block scale is shown in all its addresses, with the codes under it and i
   await expect(pick).toBeVisible();
   // H2048: 128 scale columns, kT = 32; rows 2I = 1536: 12 row tiles. (33, 5) lies at 512 + 16 + 4 + 1 in its expert.
   await expect(pick).toContainText('1, 33, 5');
-  await expect(pick).toContainText((12 * 32 * 512 + 533).toLocaleString('en-US'));
+  expect(12 * 32 * 512 + 533).toBe(197_141);
+  await expect(pick).toContainText(/197.141/);
   await expect(pick).toContainText('1, 1, 0, 1, 1, 1');
   await expect(pick.getByRole('list', { name: 'FP4 codes under this scale' }).getByRole('listitem')).toHaveCount(16);
   const twins = pick.getByRole('table', { name: 'The same element in the other sets' });
