@@ -2,7 +2,7 @@
 
 import { useConnection } from '../stores/connection';
 import { idle } from '../stores/idle';
-import { allCommands, runCommand } from './registry';
+import { allCommands, findCommand, runCommand } from './registry';
 
 export interface WindowApi {
   /** Runs a command and waits for it; rejects with AppError. */
@@ -24,24 +24,28 @@ const settled = () => {
   return link.status !== 'connecting' && (link.status !== 'open' || (engine !== null && engine.state !== 'loading'));
 };
 
-/** A console or a test may be quicker than the link: commands wait for it, as a person would. */
-function whenSettled(): Promise<void> {
+/** Resolves at the first state of the connection for which the condition holds. */
+function when(holds: () => boolean): Promise<void> {
   return new Promise((resolve) => {
-    if (settled()) return resolve();
+    if (holds()) return resolve();
     const stop = useConnection.subscribe(() => {
-      if (!settled()) return;
+      if (!holds()) return;
       stop();
       resolve();
     });
   });
 }
 
+/** A console or a test may be quicker than the link, or than a load that a command needs: it waits, as a person would. */
+async function runWhenReady(id: string, args: unknown): Promise<unknown> {
+  await when(() => useConnection.getState().link.status !== 'connecting');
+  if (findCommand(id)?.unavailable?.()) await when(settled);
+  return runCommand(id, args);
+}
+
 export function publishWindowApi(): void {
   window.moescope = {
-    command: async (id, args) => {
-      await whenSettled();
-      return runCommand(id, args);
-    },
+    command: runWhenReady,
     commands: () => allCommands().map(({ id, title, shortcut = '' }) => ({ id, title, shortcut })),
     idle: () => idle(() => settled() && (useConnection.getState().client?.pendingRequests() ?? 0) === 0),
   };
