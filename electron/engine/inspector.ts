@@ -239,8 +239,10 @@ export class Inspector {
     await this.live?.finished();
   }
 
-  step(tokens: number | undefined, cancel?: CancelFlag): Promise<BatchRow> {
-    return this.liveRun('step').step(tokens, cancel);
+  async step(tokens: number | undefined, cancel?: CancelFlag): Promise<BatchRow> {
+    const row = await this.liveRun('step').step(tokens, cancel);
+    this.options.events.changed();
+    return row;
   }
 
   /** Forgets all batches; the layer stays. A recording ends first, since its batches are these. */

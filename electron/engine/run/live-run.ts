@@ -12,7 +12,7 @@ import { tokensOf } from '../workload/tokens';
 import type { LiveSource } from './live-source';
 import type { RunMachine } from './machine';
 import { outputOf } from './rerun-path';
-import { tapNames, totalMicroseconds } from './runtime';
+import { tapNames, timesOf, totalMicroseconds } from './runtime';
 import type { PathTimes, RunPath } from './source';
 
 /** A batch that has run, as a recorder wants it. */
@@ -268,8 +268,4 @@ export class LiveRun {
     }
     return { row: done, input, decision, times, results };
   }
-}
-
-function timesOf(decision: Decision, result: RunResult): PathTimes {
-  return { path: decision.path, kernel: decision.kernel, stages: result.stages, workspaceBytes: result.workspaceBytes };
 }

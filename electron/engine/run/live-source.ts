@@ -9,7 +9,7 @@ import { layerTensor, setOfParameter } from '../tensors/layer-tensors';
 import { type BatchInput, generateBatch } from '../workload/generate';
 import { AnswerCache } from './answer-cache';
 import { BatchColumns } from './columns';
-import { describeProvenance, type LayerRuntime, tapNames, totalMicroseconds } from './runtime';
+import { describeProvenance, type LayerRuntime, tapNames, timesOf, totalMicroseconds } from './runtime';
 import type { Answer, Explanation, PathTimes, Rerun, RunPath, Source, SourceTensor, Unavailable } from './source';
 
 /** What was in force from batch `from` on. */
@@ -87,8 +87,13 @@ export class LiveSource implements Source {
     return this.runtime.decide(this.table.tokens(index), 'auto', inForce(this.thresholds, index));
   }
 
+  /** As measured when the batch ran; of a batch whose times are no longer kept, measured again now (`provenance` says so). */
   async times(index: number): Promise<PathTimes[]> {
-    return this.keptTimes.get(index) ?? [];
+    const kept = this.keptTimes.get(index);
+    if (kept || this.table.failed(index)) return kept ?? [];
+    const ran = this.table.path(index) === 'cutlass' ? 'cutlass' : 'b12x';
+    const { decision, result } = await this.runtime.run(await this.input(index), ran, []);
+    return [timesOf(decision, result)];
   }
 
   async input(index: number): Promise<BatchInput> {
@@ -169,7 +174,7 @@ export class LiveSource implements Source {
   }
 
   provenance(index: number): string {
-    const again = this.keptTimes.has(index) ? '' : '; stage times of this batch are no longer kept';
+    const again = this.keptTimes.has(index) ? '' : '; stage times measured again when the batch was opened';
     return describeProvenance(this.runtime.device) + again;
   }
 

@@ -15,7 +15,7 @@ import type {
   TaskOptions,
 } from '../native/binding';
 import type { BatchInput, Router } from '../workload/generate';
-import type { RunPath } from './source';
+import type { PathTimes, RunPath } from './source';
 
 /** Tap names in the order of the pipeline (provider.h). */
 export const tapNames = ['x_q', 'x_sf', 'fc1', 'act', 'act_q', 'act_sf', 'fc2'] as const;
@@ -24,6 +24,11 @@ export const tapNames = ['x_q', 'x_sf', 'fc1', 'act', 'act_q', 'act_sf', 'fc2'] 
 export function totalMicroseconds(stages: RunResult['stages']): number {
   const total = stages.find(({ stage }) => stage === 'total');
   return total ? total.microseconds : stages.reduce((sum, { microseconds }) => sum + microseconds, 0);
+}
+
+/** Stage times of one path of a batch. */
+export function timesOf({ path, kernel }: Decision, { stages, workspaceBytes }: RunResult): PathTimes {
+  return { path, kernel, stages, workspaceBytes };
 }
 
 /** "cpu 0.1.0 on AMD EPYC ..., driver ..., timed by steady_clock". */

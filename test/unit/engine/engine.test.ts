@@ -1,0 +1,139 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeCheckpoint } from '../../../electron/engine/checkpoint/make/make';
+import { loadBinding } from '../../../electron/engine/native/load';
+import { memoryEngine } from '../../contract/memory-engine';
+import { makeTinyCheckpoint } from '../../fixtures/sessions/tiny-checkpoint';
+
+let folder: string;
+let tiny: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'moescope-engine-'));
+  tiny = await makeTinyCheckpoint(loadBinding(), join(folder, 'tiny'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe('a window that does not keep up', () => {
+  it('gets few events however long the run is, then the newest rows; all rows are in the table', async () => {
+    const { client, hold, engine, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: tiny });
+    await client.request('layer.load', { threshold: 64 });
+    hold(true);
+    const { inspector } = engine;
+    await inspector.start({ kind: 'decode', batches: 400, rate: 0, compareEvery: 0 });
+    await inspector.finished();
+    hold(false);
+    await client.until('batches', ({ total }) => total === 400);
+    const events = client.all('batches').filter(({ total }) => total > 0);
+    expect(events.length).toBeLessThanOrEqual(8);
+    const shown = events.flatMap(({ rows }) => rows.map(({ index }) => index));
+    const dropped = events.reduce((sum, event) => sum + event.dropped, 0);
+    expect(shown.length + dropped).toBe(400);
+    expect(shown[shown.length - 1]).toBe(399);
+    expect((await client.request('run.stats', {})).dropped).toBe(dropped);
+    expect((await client.request('batches.rows', { first: 0, count: 500 })).rows).toHaveLength(400);
+    await close();
+  });
+});
+
+describe('a long load', () => {
+  it('tells of its progress, can be cancelled in the middle, and leaves the loop free', async () => {
+    const large = join(folder, 'large');
+    await makeCheckpoint(
+      { shape: 'qwen3-30b-a3b', experts: 16, scales: 'realistic', seed: 1n, out: large, version: 'test' },
+      loadBinding(),
+    );
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: large });
+    let longest = 0;
+    let last = performance.now();
+    const ticker = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 5);
+    const id = client.nextId;
+    const cancelled = client.failure('layer.load', {});
+    await client.until('progress', ({ request, done }) => request === id && done > 0);
+    client.cancel(id);
+    expect((await cancelled).code).toBe('cancelled');
+    expect(client.all('state').at(-1)).toMatchObject({ state: 'empty', layer: null, error: null });
+    const layer = await client.request('layer.load', { threshold: 64 });
+    clearInterval(ticker);
+    expect(layer.shape).toMatchObject({ hidden: 2048, experts: 16 });
+    expect(longest).toBeLessThan(100);
+    expect(await client.request('run.step', { tokens: 64 })).toMatchObject({ path: 'cutlass' });
+    await close();
+  });
+});
+
+describe('a run', () => {
+  it('stops at its limit, pauses after the batch under way, and starts over after a reset', async () => {
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: tiny });
+    await client.request('layer.load', { threshold: 64 });
+    await client.request('run.start', { workload: { kind: 'decode', rate: 0, batches: 0 } });
+    await client.until('batches', ({ total }) => total > 5);
+    expect((await client.failure('run.step', {})).code).toBe('wrong-state');
+    await client.request('run.pause', {});
+    const { total } = await client.request('batches.rows', { first: 0, count: 1 });
+    const { total: later } = await client.request('batches.rows', { first: 0, count: 1 });
+    expect(later).toBe(total);
+    const first = (await client.request('batches.rows', { first: 0, count: 5 })).rows;
+    await client.request('run.reset', {});
+    expect(await client.request('batches.rows', { first: 0, count: 5 })).toEqual({ total: 0, rows: [] });
+    await client.request('run.start', { workload: { batches: 5 } });
+    await client.until('state', ({ state, batches }) => state === 'paused' && batches === 5);
+    const again = (await client.request('batches.rows', { first: 0, count: 5 })).rows;
+    expect(again.map(({ tokens, nrmse, uniqueExperts }) => [tokens, nrmse, uniqueExperts])).toEqual(
+      first.map(({ tokens, nrmse, uniqueExperts }) => [tokens, nrmse, uniqueExperts]),
+    );
+    await close();
+  });
+
+  it('keeps to its rate', async () => {
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: tiny });
+    await client.request('layer.load', {});
+    const started = Date.now();
+    await client.request('run.start', { workload: { kind: 'decode', rate: 20, batches: 8 } });
+    await client.until('state', ({ state, batches }) => state === 'paused' && batches === 8);
+    // Eight batches, a wait of 50 ms after each; slower machines only make it longer.
+    expect(Date.now() - started).toBeGreaterThanOrEqual(7 * 50 - 5);
+    await close();
+  });
+
+  it('gives the detail of a batch whose stage times are no longer kept, and says that they were measured again', async () => {
+    const { client, engine, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: tiny });
+    await client.request('layer.load', {});
+    await engine.inspector.start({ kind: 'sequence', tokens: [1], batches: 4200, rate: 0, compareEvery: 0 });
+    await engine.inspector.finished();
+    const old = await client.request('batch.detail', { batch: 0 });
+    expect(old.times[0]?.stages.length).toBeGreaterThan(0);
+    expect(old.provenance).toMatch(/measured again/);
+    expect((await client.request('batch.detail', { batch: 4199 })).provenance).not.toMatch(/measured again/);
+    const { state } = await client.request('hello', { contract: 1 });
+    expect(state.memoryBytes).toBeGreaterThan(0);
+    expect(state.memoryBytes).toBeLessThan(50e6);
+    await close();
+  });
+
+  it('moves the threshold of a layer that was loaded without CUTLASS sets, and back to 0', async () => {
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: tiny });
+    expect((await client.request('layer.load', { threshold: 0 })).bytes.cutlassScales).toBe(0);
+    await client.request('run.threshold', { tokens: 8 });
+    const { state } = await client.request('hello', { contract: 1 });
+    expect(state.layer?.bytes.cutlassScales).toBe(state.layer?.bytes.b12xScales);
+    expect(state.threshold).toEqual({ tokens: 8, origin: { kind: 'window', where: expect.any(String) } });
+    expect(await client.request('run.step', { tokens: 8 })).toMatchObject({ path: 'cutlass' });
+    await client.request('run.threshold', { tokens: 0 });
+    expect(await client.request('run.step', { tokens: 8 })).toMatchObject({
+      path: 'b12x',
+      otherMicroseconds: expect.any(Number),
+    });
+    await close();
+  });
+});
