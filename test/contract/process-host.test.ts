@@ -141,7 +141,7 @@ describe('an engine in a forked process', () => {
   });
 
   it('ends an engine that does not listen any more', async () => {
-    const supervisor = start();
+    const supervisor = new EngineSupervisor(() => forkEngine(fake.entry), { graceMs: 200 });
     const client = clientOf(supervisor);
     await client.hello();
     const hung = failureOf(client.request('session.close', {}));
