@@ -47,12 +47,16 @@ function listFiles(folder) {
     .sort();
 }
 
+/** The CMake target of the addon with the built-in providers, which is all that running needs. */
+const addonTarget = 'moescope_addon';
+
 /**
  * Configures when needed and builds; does nothing slow when everything is up to date (Ninja decides).
+ * @param {{ tests?: boolean }} options tests: the C++ tests, and the libraries they load, too.
  * @returns {Promise<void>}
  * @throws Error with the compiler's last words when the build fails.
  */
-export async function buildNative() {
+export async function buildNative({ tests = false } = {}) {
   if (!existsSync(join(source, 'CMakeLists.txt')))
     throw new Error('native/CMakeLists.txt is missing: this checkout is not complete');
   const headers = {
@@ -66,12 +70,12 @@ export async function buildNative() {
 
   mkdirSync(output, { recursive: true });
   const lock = `${output}.lock`;
-  await withLock(lock, () => configureAndBuild(headers), {
+  await withLock(lock, () => configureAndBuild(headers, tests ? [] : [addonTarget]), {
     waiting: () => console.log('native: another build is running, waiting'),
   });
 }
 
-async function configureAndBuild(headers) {
+async function configureAndBuild(headers, targets) {
   const configure = ['-S', source, '-B', output, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release'];
   for (const [name, value] of Object.entries(headers)) configure.push(`-D${name}=${value}`);
   // Globs in CMake see new files only when it runs again, so the list of files is part of what it was run with.
@@ -85,7 +89,7 @@ async function configureAndBuild(headers) {
     await step('configure', 'cmake', configure, 120);
     writeFileSync(stamp, wanted);
   }
-  await step('build', 'ninja', ['-C', output, '-j', String(availableParallelism())], 1500);
+  await step('build', 'ninja', ['-C', output, '-j', String(availableParallelism()), ...targets], 1500);
   if (!existsSync(addon))
     throw new Error(`the build ended well but did not write ${addon}; look at native/CMakeLists.txt`);
 }
@@ -117,4 +121,4 @@ const excerpt = (output) =>
     .slice(-60)
     .join('\n');
 
-if (isMain(import.meta.url)) await tellAndExit(buildNative);
+if (isMain(import.meta.url)) await tellAndExit(() => buildNative({ tests: true }));

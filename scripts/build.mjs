@@ -91,7 +91,7 @@ if (isMain(import.meta.url)) {
     const { values } = parseArgs({
       options: { partial: { type: 'boolean' }, force: { type: 'boolean' }, 'bundles-only': { type: 'boolean' } },
     });
-    if (!values['bundles-only']) await buildNative();
+    if (!values['bundles-only']) await buildNative({ tests: true });
     await buildBundles(values);
   });
 }

@@ -53,14 +53,22 @@ await tellAndExit(async () => {
   await buildNative();
   await buildBundles();
   const open = wanted ?? (await ensureDemo());
+  // The demo shows both paths; by default the threshold is 0, which is pure b12x. An environment that sets it is heard.
+  const options =
+    wanted === undefined && !process.env.VLLM_FLASHINFER_B12X_CUTLASS_PREFILL_THRESHOLD ? ['--threshold', '64'] : [];
 
   const { executable, why } = hasDisplay() ? await findProductElectron() : { why: 'there is no display' };
   if (executable) {
     // Chromium's sandbox refuses to start for root.
     const switches = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
-    process.exitCode = await foreground(executable, [...switches, repository, open]);
+    process.exitCode = await foreground(executable, [...switches, repository, open, ...options]);
     return;
   }
   console.log(`no Electron window: ${why}; the same window is served to a browser`);
-  process.exitCode = await foreground(process.execPath, [inRepository('electron/cli/bin.mjs'), 'serve', open]);
+  process.exitCode = await foreground(process.execPath, [
+    inRepository('electron/cli/bin.mjs'),
+    'serve',
+    open,
+    ...options,
+  ]);
 });

@@ -13,13 +13,18 @@ import { ensureDependencies } from './toolchain/dependencies.mjs';
 /** In the order they run: what fails fast first. `needs` are the builds without which a suite says nothing true. */
 const suites = [
   { name: 'check', needs: [], run: checkSources },
-  { name: 'native', needs: ['native'], run: runNativeTests },
-  { name: 'unit', needs: ['native', 'bundles'], run: runVitest },
+  { name: 'native', needs: ['native tests'], run: runNativeTests },
+  // Some unit tests load provider libraries that are built with the C++ tests.
+  { name: 'unit', needs: ['native tests', 'bundles'], run: runVitest },
   { name: 'web', needs: ['native', 'bundles'], run: () => runSpecs('web') },
   { name: 'electron', needs: ['native', 'bundles'], run: () => runSpecs('electron') },
 ];
 
-const builds = { native: buildNative, bundles: buildBundles };
+const builds = {
+  native: () => buildNative(),
+  'native tests': () => buildNative({ tests: true }),
+  bundles: () => buildBundles(),
+};
 const built = new Map();
 
 /** Builds once; later suites are told of the same failure. */
