@@ -133,7 +133,10 @@ interface About {
   provider: { name: string; version: string; device: string };
 }
 
-function asText({ checkpoint, layer, contract, threshold, provider }: About, { items, parity }: VerifyReport): string {
+function asText(
+  { checkpoint, layer, contract, threshold, provider }: About,
+  { items, parity, remarks }: VerifyReport,
+): string {
   const counts = (['pass', 'fail', 'skip'] as const).map(
     (status) => `${items.filter((item) => item.status === status).length} ${status}`,
   );
@@ -144,6 +147,7 @@ function asText({ checkpoint, layer, contract, threshold, provider }: About, { i
     '',
     'Parity of b12x and CUTLASS on the same batch (path: what the threshold decides)',
     table(['tokens', 'path', 'kernel', 'NRMSE', 'cosine'], parity.map(parityRow)),
+    ...remarks,
     '',
     counts.join(', '),
   ].join('\n');
