@@ -5,7 +5,7 @@ import { argument } from '../../commands/arguments';
 import { type Command, registerCommands } from '../../commands/registry';
 import { useSelection } from '../../stores/selection';
 import { setPair, setTolerance, useView } from '../../stores/view';
-import { causesKey, showStage, useDiff } from './state';
+import { comparisonKey, showStage, useDiff } from './state';
 
 /** @throws AppError `usage` unless it is absent or one of the names. */
 function oneOf<T extends string>(args: unknown, key: string, names: readonly T[], command: string): T | undefined {
@@ -66,7 +66,7 @@ const commands: Command[] = [
     title: 'Measure the causes of the difference',
     group: 'Diff',
     unavailable: () => (useSelection.getState().batch === null ? 'No batch is selected.' : null),
-    run: () => useDiff.setState({ causesOf: causesKey(useSelection.getState().batch, useView.getState().pair) }),
+    run: () => useDiff.setState({ causesOf: comparisonKey(useSelection.getState().batch, useView.getState().pair) }),
   },
   { id: 'diff.fit', title: 'Show the whole difference', group: 'Diff', run: () => useDiff.setState({ view: null }) },
 ];

@@ -13,7 +13,7 @@ import { showPlane } from '../scales/state';
 import { Causes } from './causes';
 import { DifferenceMap } from './difference-map';
 import { type StageRow, StageTable, stageColumns } from './stage-table';
-import { causesKey, showStage, sideTitles, stageTitles, useDiff } from './state';
+import { comparisonKey, showComparison, showStage, sideTitles, stageTitles, useDiff } from './state';
 import { ToleranceFields } from './tolerance-fields';
 import { UlpHistogram } from './ulp-histogram';
 import { type Worst, WorstTable, worstColumns } from './worst-table';
@@ -30,7 +30,7 @@ export function DiffPanel() {
   const asked = layer && batch !== null && a !== b ? { batch, a, b, rtol, atol, causes: false } : null;
   const diff = useRequest('diff.stages', asked, layerKey);
   // Causes are counterfactual runs: asked for apart, so that a tolerance that moves does not wait for them.
-  const wantCauses = asked !== null && causesOf === causesKey(batch, { a, b });
+  const wantCauses = asked !== null && causesOf === comparisonKey(batch, { a, b });
   const causes = useRequest('diff.stages', wantCauses ? { ...asked, rtol: 0, atol: 0, causes: true } : null, layerKey);
   const controls = (
     <>
@@ -160,8 +160,8 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
     (): StageRow[] => diff.stages.map((entry) => ({ ...entry, firstDiverging: entry.stage === diff.firstDiverging })),
     [diff],
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another batch or pair has other elements
-  useEffect(() => useDiff.setState({ element: null, view: null }), [diff.batch, diff.a, diff.b]);
+  const key = comparisonKey(diff.batch, diff);
+  useEffect(() => showComparison(key), [key]);
   if (!stage) return <EmptyState title="No stages" reason="The engine compared nothing for this batch." />;
   const name = `batch${diff.batch}-${diff.a}-${diff.b}`;
   const pickWorst = (worst: Worst) => {
@@ -172,7 +172,7 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
   return (
     <div className="diff" data-state={stale ? 'loading' : 'idle'}>
       <div className="diff-main">
-        <Provenance lines={diff.provenance} />
+        <Provenance diff={diff} />
         <div className="diff-stages">
           <StageTable rows={rows} selected={stage.stage} onSelect={showStage} />
         </div>
@@ -213,14 +213,16 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
   );
 }
 
-/** Where the two sides were computed; a warning when that is not one place. */
-function Provenance({ lines }: { lines: readonly string[] }) {
-  const places = [...new Set(lines)];
-  if (places.length > 1)
+/** Where the two sides were computed; a warning when that is not one place. The reference is a calculation, not a device. */
+function Provenance({ diff }: { diff: Diff }) {
+  const places = [...new Set(diff.provenance)];
+  const measured = diff.a !== 'reference' && diff.b !== 'reference';
+  if (places.length > 1 && measured)
     return (
       <p className="diff-provenance warning" role="alert">
         The two sides do not come from the same device or version: {places.join(' | ')}
       </p>
     );
-  return <p className="diff-provenance muted">{places[0] ?? 'The engine did not say where this was computed.'}</p>;
+  const text = places.join(' | ') || 'The engine did not say where this was computed.';
+  return <p className="diff-provenance muted">{text}</p>;
 }

@@ -1,6 +1,11 @@
 import { lazy } from 'react';
+import { followAddress } from '../../tensorview/address';
 import type { PanelDefinition } from '../registry';
+import { diffAddress } from './address';
 import './commands';
+import { useDiff } from './state';
+
+followAddress(useDiff, diffAddress);
 
 export const panel: PanelDefinition = {
   id: 'diff',

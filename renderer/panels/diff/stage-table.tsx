@@ -45,7 +45,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
   {
     id: 'stage',
     header: 'stage',
-    width: '186px',
+    width: '182px',
     kind: 'text',
     value: (row) => stageTitles[row.stage],
     render: (row) => (
@@ -65,7 +65,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
     ),
   },
   figure('maxAbs', 'max |a-b|', '76px', (value) => shortValue(value)),
-  figure('nrmse', 'NRMSE', '68px', formatError),
+  figure('nrmse', 'NRMSE', '76px', formatError),
   figure('cosine', 'cosine', '74px', formatCosine),
   figure('withinTolerance', 'within', '76px', formatWithin),
   figure('bestScale', 'best scale', '74px', (value) => shortValue(value, 6)),

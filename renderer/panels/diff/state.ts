@@ -13,7 +13,9 @@ export interface DiffState {
   look: LookSettings;
   /** element of the stage picked in the map or in the worst elements */
   element: { row: number; column: number } | null;
-  /** the comparison whose causes were asked for, as `causesKey` writes it; empty = none */
+  /** the comparison that view and element belong to, as `comparisonKey` writes it; empty = the first one shown */
+  of: string;
+  /** the comparison whose causes were asked for, as `comparisonKey` writes it; empty = none */
   causesOf: string;
 }
 
@@ -22,11 +24,20 @@ export const useDiff = create<DiffState>(() => ({
   view: null,
   look: defaultLook('diverging'),
   element: null,
+  of: '',
   causesOf: '',
 }));
 
+/** Another batch or pair has other elements: begins at its whole. The first comparison keeps what a link has brought. */
+export function showComparison(key: string): void {
+  useDiff.setState(({ of, view, element }) => {
+    if (of === key) return {};
+    return of === '' ? { of: key, view, element } : { of: key, view: null, element: null };
+  });
+}
+
 /** Names a comparison: causes that were asked for hold for it alone. */
-export function causesKey(batch: number | null, pair: { a: Side; b: Side }): string {
+export function comparisonKey(batch: number | null, pair: { a: Side; b: Side }): string {
   return `${batch},${pair.a},${pair.b}`;
 }
 

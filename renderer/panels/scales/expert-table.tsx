@@ -7,10 +7,10 @@ import { shortValue } from '../../tensorview/exact';
 const value = (id: 'min' | 'max' | 'mean' | 'rms'): Column<TensorStatsRow> => ({
   id,
   header: id,
-  width: '84px',
+  width: '88px',
   kind: 'number',
   value: (row) => row[id],
-  render: (row) => shortValue(row[id], 5),
+  render: (row) => shortValue(row[id], 4),
 });
 /** Counts as a share of the plane's elements. */
 const share = (id: 'zero' | 'subnormal' | 'saturated' | 'nan', header: string): Column<TensorStatsRow> => ({

@@ -1,6 +1,11 @@
 import { lazy } from 'react';
+import { followAddress } from '../../tensorview/address';
 import type { PanelDefinition } from '../registry';
+import { scalesAddress } from './address';
 import './commands';
+import { useScales } from './state';
+
+followAddress(useScales, scalesAddress);
 
 export const panel: PanelDefinition = {
   id: 'scales',

@@ -105,10 +105,10 @@ function Codes({ pick }: { pick: PickReply }) {
             // biome-ignore lint/suspicious/noArrayIndexKey: a code is its place in the block
             key={index}
             className="number"
-            title={`element ${index} of the block: code ${formatHex(code, 4)} = ${code & 8 ? '-' : ''}${e2m1Magnitudes[code & 7]}`}
+            title={`element ${index} of the block: code ${formatHex(code, 4)} = ${code & 8 ? '-' : ''}${e2m1Magnitudes[code & 7]}, decoded ${exactFloat32(value)}`}
           >
             <span className="muted">{code.toString(16).toUpperCase()}</span>
-            <span>{shortValue(value, 3)}</span>
+            <span>{shortValue(value, 2)}</span>
           </li>
         ))}
       </ol>

@@ -9,11 +9,12 @@ import { useRequest } from '../../stores/use-request';
 import { tableCsv } from '../../tables/columns';
 import { CodeHistogram } from './code-histogram';
 import { ExpertTable, expertColumns } from './expert-table';
+import { ExpertValues } from './expert-values';
 import { PickCard } from './pick-card';
 import { showPlane, showTensor, useScales } from './state';
 import { TensorMap } from './tensor-map';
 import { TensorTree } from './tensor-tree';
-import { groupTensors, ratioChoices, shownTensor } from './tensors';
+import { groupTensors, placeText, ratioChoices, shownTensor } from './tensors';
 import './scales-panel.css';
 
 export function ScalesPanel() {
@@ -124,15 +125,14 @@ function TensorView({ tensor, tensors, layerKey, missing }: TensorViewProps) {
           </p>
         )}
         {single ? (
-          <EmptyState
-            title={`${tensor.name}: one value per expert`}
-            reason="The table below holds all of them. Min, max and mean of an expert are its value."
-          />
+          <div className="expert-values">
+            <ExpertValues tensor={tensor} rows={rows} />
+          </div>
         ) : (
           <TensorMap of={{ tensor, plane, batch, layerKey }} ratioChoices={choices} stats={rows[plane] ?? null} />
         )}
         <Block
-          title="Experts"
+          title={tensor.planes > 1 ? 'Experts' : 'Statistics'}
           note={`${tensor.id}, elements without padding`}
           className="scales-experts"
           actions={<ExportButtons name={`${tensor.name}-experts`} csv={() => tableCsv(expertColumns, rows)} />}
@@ -145,10 +145,7 @@ function TensorView({ tensor, tensors, layerKey, missing }: TensorViewProps) {
         </Block>
       </div>
       <aside className="scales-side" aria-label="Element and histogram">
-        <Block
-          title="Element"
-          note={inside ? `expert ${element.plane}, row ${element.row}, column ${element.column}` : undefined}
-        >
+        <Block title="Element" note={inside ? placeText(tensor, element) : undefined}>
           {pick.error && <ErrorState error={pick.error} />}
           {pick.data && <PickCard pick={pick.data} tensor={tensor} />}
           {!pick.data && !pick.error && (

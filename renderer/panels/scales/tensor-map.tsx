@@ -55,7 +55,7 @@ export function TensorMap({ of, ratioChoices, stats }: TensorMapProps) {
   return (
     <div className="tensor-map">
       <div className="tensor-map-head">
-        <PlaneStepper name="expert" plane={plane} planes={tensor.planes} onChange={showPlane} />
+        {tensor.planes > 1 && <PlaneStepper name="expert" plane={plane} planes={tensor.planes} onChange={showPlane} />}
         <label className="muted">
           show{' '}
           <select
@@ -84,7 +84,7 @@ export function TensorMap({ of, ratioChoices, stats }: TensorMapProps) {
           <ErrorState error={failure} onDismiss={() => setFailure(null)} />
         ) : (
           <HeatMap
-            label={`${tensor.id}, expert ${plane}${divisor ? `, divided by ${divisor.id}` : ''}`}
+            label={`${tensor.id}${tensor.planes > 1 ? `, expert ${plane}` : ''}${divisor ? `, divided by ${divisor.id}` : ''}`}
             source={source}
             look={look}
             view={view}

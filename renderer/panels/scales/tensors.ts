@@ -90,3 +90,10 @@ export function axisNames(tensor: TensorDescriptor): { row: string; column: stri
   if (tensor.role === 'activation') return { row: 'row', column: 'column' };
   return { row: 'row', column: 'column' };
 }
+
+/** Place of an element in words; a tensor without experts has no plane to name. */
+export function placeText(tensor: TensorDescriptor, at: { plane: number; row: number; column: number }): string {
+  const { row, column } = axisNames(tensor);
+  const place = `${row} ${at.row}, ${column} ${at.column}`;
+  return tensor.planes > 1 ? `expert ${at.plane}, ${place}` : place;
+}

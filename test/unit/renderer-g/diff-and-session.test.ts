@@ -4,10 +4,12 @@ import '../../../renderer/panels/diff/commands';
 import '../../../renderer/panels/scales/commands';
 import '../../../renderer/panels/session/commands';
 import type { EngineState, SessionInfo } from '../../../electron/contract/session';
+import { diffAddress } from '../../../renderer/panels/diff/address';
 import { formatWithin } from '../../../renderer/panels/diff/stage-table';
-import { useDiff } from '../../../renderer/panels/diff/state';
+import { showComparison, useDiff } from '../../../renderer/panels/diff/state';
 import { parseTolerance } from '../../../renderer/panels/diff/tolerance-fields';
 import { ulpBinNames } from '../../../renderer/panels/diff/ulp-histogram';
+import { scalesAddress } from '../../../renderer/panels/scales/address';
 import { useScales } from '../../../renderer/panels/scales/state';
 import { factsText, fileFacts, sizeFacts } from '../../../renderer/panels/session/environment';
 import { useConnection } from '../../../renderer/stores/connection';
@@ -103,5 +105,43 @@ describe('what Session writes', () => {
     const sizes = sizeFacts({ batches: 12, eventBytes: 1024, blobs: 2, blobBytes: 3072 } as SessionInfo);
     expect(Object.fromEntries(sizes)).toMatchObject({ Batches: '12', Together: '4.00 KiB' });
     expect(factsText([sizes.slice(0, 1)])).toBe('Batches: 12');
+  });
+});
+
+describe('links', () => {
+  const roundTrip = <T>(
+    part: { write: (state: T, fields: URLSearchParams) => void; read: (fields: URLSearchParams) => Partial<T> },
+    state: T,
+  ) => {
+    const fields = new URLSearchParams();
+    part.write(state, fields);
+    return part.read(new URLSearchParams(fields.toString()));
+  };
+  const view = { row: 12.5, column: 3, rowPx: 24, columnPx: 76 };
+
+  it('bring back expert, ratio, zoom and colours of Scales', () => {
+    const { looks } = useScales.getState();
+    const ratio = { ...looks.ratio, range: { lo: 0.5, hi: 2 } };
+    const state = { plane: 5, view, against: 'cutlass/w13_cutlass_weight_scale', looks: { ...looks, ratio } };
+    expect(roundTrip(scalesAddress, state)).toEqual(state);
+  });
+
+  it('bring back stage, element and zoom of Diff', () => {
+    const state = { ...useDiff.getState(), stage: 'fc2' as const, view, element: { row: 7, column: 9 } };
+    expect(roundTrip(diffAddress, state)).toEqual({ stage: 'fc2', view, element: { row: 7, column: 9 } });
+  });
+
+  it('leave out what is malformed', () => {
+    const fields = new URLSearchParams('expert=-1&zoom=1,2,0,4&colours=5,1&stage=fc9&cell=1.5,2&diffzoom=x');
+    expect(scalesAddress.read(fields)).toEqual({});
+    expect(diffAddress.read(fields)).toEqual({});
+  });
+
+  it('the first comparison keeps what a link brought, the next begins anew', () => {
+    useDiff.setState({ of: '', view, element: { row: 1, column: 2 } });
+    showComparison('3,b12x,cutlass');
+    expect(useDiff.getState()).toMatchObject({ view, element: { row: 1, column: 2 } });
+    showComparison('4,b12x,cutlass');
+    expect(useDiff.getState()).toMatchObject({ view: null, element: null });
   });
 });
