@@ -48,29 +48,37 @@ void Finalizer::keep_fc2(bool keep) {
 
 void Finalizer::put(int64_t pair, int64_t slice, int64_t first_output, const float* acc, float alpha, float weight) {
   const int64_t at = (pair * slices_ + slice) * hidden_ + first_output;
-  const float direct = alpha * weight;
-  const float combined = bf16_round(direct);
-  for (int i = 0; i < kPanel; ++i) {
-    float before_weight = acc[i] * alpha;
-    switch (reduction_) {
-      case Reduction::kCutlass:
-        contributions_[at + i] = bf16_encode(before_weight);
-        before_weight = bf16_round(before_weight);
-        break;
-      case Reduction::kSlices:
-        before_weight = bf16_round(before_weight);
-        contributions_[at + i] = bf16_encode(before_weight * weight);
-        break;
-      case Reduction::kGatedDynamic: {
+  float fc2[kPanel];
+  float added[kPanel];
+  switch (reduction_) {
+    case Reduction::kCutlass:
+      for (int i = 0; i < kPanel; ++i) added[i] = fc2[i] = bf16_round(acc[i] * alpha);
+      break;
+    case Reduction::kSlices:
+      for (int i = 0; i < kPanel; ++i) added[i] = (fc2[i] = bf16_round(acc[i] * alpha)) * weight;
+      break;
+    case Reduction::kGatedDynamic: {
+      const float combined = bf16_round(alpha * weight);
+      for (int i = 0; i < kPanel; ++i) {
         const float rounded = bf16_round(acc[i]);
-        contributions_[at + i] = bf16_encode(rounded * combined);
-        before_weight = rounded * alpha;
-        break;
+        added[i] = rounded * combined;
+        fc2[i] = rounded * alpha;
       }
-      case Reduction::kDirectMicro: sums_[at + i] = acc[i] * direct; break;
+      break;
     }
-    if (!fc2_.empty()) fc2_[at + i] = before_weight;
+    case Reduction::kDirectMicro: {
+      const float combined = alpha * weight;
+      for (int i = 0; i < kPanel; ++i) {
+        sums_[at + i] = acc[i] * combined;
+        fc2[i] = acc[i] * alpha;
+      }
+      break;
+    }
   }
+  if (reduction_ != Reduction::kDirectMicro) {
+    for (int i = 0; i < kPanel; ++i) contributions_[at + i] = bf16_encode(added[i]);
+  }
+  if (!fc2_.empty()) std::copy_n(fc2, kPanel, fc2_.begin() + at);
 }
 
 void Finalizer::reduce(int64_t token_in_chunk, int64_t token, const float* weights, bool deterministic, uint64_t seed, uint16_t* y) const {

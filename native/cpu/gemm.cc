@@ -36,11 +36,15 @@ class PanelMemory {
   std::unique_ptr<float[], Free> scales_;
 };
 
+/// In the 128x4 layout 16 rows that start at a multiple of 16 lie 16 bytes apart, and 4 columns of a row side by side, so
+/// one offset serves 64 scales.
 void decode_scales(const WeightOperand& weights, int64_t expert, int64_t first_output, float* scales) {
   const uint8_t* plane = weights.scale_plane(expert);
-  for (int64_t block = 0; block < weights.k / 16; ++block) {
-    for (int64_t output = 0; output < kPanel; ++output) {
-      scales[block * kPanel + output] = kQuarters[plane[weights.layout.offset(first_output + output, block)]];
+  const int64_t blocks = weights.k / 16;
+  for (int64_t first = 0; first < blocks; first += 4) {
+    const uint8_t* corner = plane + weights.layout.offset(first_output, first);
+    for (int64_t block = first; block < std::min(blocks, first + 4); ++block) {
+      for (int64_t output = 0; output < kPanel; ++output) scales[block * kPanel + output] = kQuarters[corner[output * 16 + (block - first)]];
     }
   }
 }
