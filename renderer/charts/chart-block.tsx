@@ -44,6 +44,8 @@ export interface ChartProps {
   height?: number;
   logY?: boolean;
   stacked?: boolean;
+  /** y counts things: no ticks between whole numbers */
+  wholeY?: boolean;
   /** numbers on the x axis lie where they are, not one step apart (lines only) */
   numericX?: boolean;
   formatX?: (value: number | string) => string;
@@ -126,6 +128,7 @@ function Drawing(props: ChartProps & { kind: 'line' | 'bar'; width: number; heig
         scale={logY ? 'log' : 'auto'}
         domain={logY ? ['auto', 'auto'] : [0, 'auto']}
         allowDataOverflow={!!logY}
+        allowDecimals={!props.wholeY}
         tickFormatter={formatY}
         label={{ value: props.yLabel, angle: -90, position: 'insideLeft', fill: 'var(--text-3)', fontSize: 10, dy: 20 }}
       />

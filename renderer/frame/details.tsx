@@ -60,7 +60,8 @@ function BatchFacts({ detail }: { detail: BatchDetail }) {
         </div>
         {steps.map((step) => (
           <p key={step.name} className="details-step">
-            {step.name}: <span className="number">{stepText(step)}</span>
+            <span className="details-rule">{step.name}</span>
+            <span className="number">{stepText(step)}</span>
             <br />
             <span className="muted">
               leads to {step.leads}; limit from {step.origin.kind}

@@ -31,6 +31,7 @@ export function ExpertChart({ detail }: { detail: BatchDetail }) {
       yLabel="rows"
       series={series}
       stacked
+      wholeY
       height={132}
       formatY={formatCount}
       empty="The batch has no routing."

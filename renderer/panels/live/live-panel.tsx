@@ -130,6 +130,7 @@ function TokensHistogram() {
       yLabel="batches"
       series={histogramSeries}
       stacked
+      wholeY
       height={132}
       formatY={formatCount}
       empty="No batches counted yet."
