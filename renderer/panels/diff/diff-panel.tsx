@@ -219,10 +219,10 @@ function Provenance({ diff }: { diff: Diff }) {
   const measured = diff.a !== 'reference' && diff.b !== 'reference';
   if (places.length > 1 && measured)
     return (
-      <p className="diff-provenance warning" role="alert">
+      <p className="diff-provenance warning volatile volatile-gone" role="alert">
         The two sides do not come from the same device or version: {places.join(' | ')}
       </p>
     );
   const text = places.join(' | ') || 'The engine did not say where this was computed.';
-  return <p className="diff-provenance muted">{text}</p>;
+  return <p className="diff-provenance muted volatile volatile-gone">{text}</p>;
 }

@@ -46,7 +46,14 @@ export function Notes({ saved, reason }: { saved: string; reason: string | null 
 const columns: readonly Column<Bookmark>[] = [
   { id: 'batch', header: 'batch', width: '70px', kind: 'number', value: (row) => row.batch },
   { id: 'text', header: 'remark', width: '1fr', kind: 'text', value: (row) => row.text },
-  { id: 'at', header: 'made', width: '150px', kind: 'text', value: (row) => row.at.slice(0, 19).replace('T', ' ') },
+  {
+    id: 'at',
+    header: 'made',
+    width: '150px',
+    kind: 'text',
+    value: (row) => row.at.slice(0, 19).replace('T', ' '),
+    render: (row) => <span className="volatile">{row.at.slice(0, 19).replace('T', ' ')}</span>,
+  },
 ];
 
 export function Bookmarks({ bookmarks, reason }: { bookmarks: readonly Bookmark[]; reason: string | null }) {

@@ -21,7 +21,12 @@ function Active({ path, bytes, batches }: EngineState['recording']) {
     <>
       <Facts
         rows={[
-          ['Folder', path],
+          [
+            'Folder',
+            <span key="folder" className="volatile">
+              {path}
+            </span>,
+          ],
           [
             'Batches',
             <span key="batches" className="volatile">
