@@ -1,8 +1,8 @@
 /** What one batch is, in a row of a table and in full. Times are microseconds, measured by the provider named beside them. */
 import { z } from 'zod';
-import { DecisionSchema, kernels, paths } from './layer';
 import { float32Array, float64Array, int32Array, uint8Array } from './arrays';
 import { AppErrorSchema } from './errors';
+import { DecisionSchema, kernels, paths } from './layer';
 
 export const sides = ['b12x', 'cutlass', 'reference'] as const;
 /** The three answers a batch can have: either path on provider A, and the fp64 reference of the contract. */
@@ -39,7 +39,14 @@ export const BatchDetailSchema = z.object({
   row: BatchRowSchema,
   decision: DecisionSchema,
   /** times of each path that was run on this batch */
-  times: z.array(z.object({ path: z.enum(paths), kernel: z.enum(kernels), stages: z.array(StageTimeSchema), workspaceBytes: z.number() })),
+  times: z.array(
+    z.object({
+      path: z.enum(paths),
+      kernel: z.enum(kernels),
+      stages: z.array(StageTimeSchema),
+      workspaceBytes: z.number(),
+    }),
+  ),
   topK: z.number().int(),
   experts: z.number().int(),
   topkIds: int32Array, // [T, k]
@@ -70,7 +77,9 @@ export type Timeline = z.infer<typeof TimelineSchema>;
 
 export const RunStatsSchema = z.object({
   batches: z.number().int(),
-  byKernel: z.array(z.object({ kernel: z.enum(kernels), batches: z.number().int(), p50: z.number(), p95: z.number(), p99: z.number() })),
+  byKernel: z.array(
+    z.object({ kernel: z.enum(kernels), batches: z.number().int(), p50: z.number(), p95: z.number(), p99: z.number() }),
+  ),
   /** batches by power-of-two token bins: [1], [2], [3..4], [5..8], ... */
   tokensHistogram: z.array(z.object({ upTo: z.number().int(), b12x: z.number().int(), cutlass: z.number().int() })),
   batchesPerSecond: z.number(),
@@ -105,7 +114,15 @@ export const ComparisonSchema = z.object({
 });
 export type StageComparison = z.infer<typeof ComparisonSchema>;
 
-export const WorstElementSchema = z.object({ row: z.number().int(), column: z.number().int(), token: z.number().int(), slot: z.number().int(), expert: z.number().int(), a: z.number(), b: z.number() });
+export const WorstElementSchema = z.object({
+  row: z.number().int(),
+  column: z.number().int(),
+  token: z.number().int(),
+  slot: z.number().int(),
+  expert: z.number().int(),
+  a: z.number(),
+  b: z.number(),
+});
 
 export const StageDiffSchema = z.object({
   stage: z.enum(stages),
@@ -118,7 +135,13 @@ export const StageDiffSchema = z.object({
 });
 
 /** A cause of the difference with the NRMSE that it alone produces (counterfactual: only this cause left in). */
-export const CauseSchema = z.object({ id: z.string(), name: z.string(), nrmse: z.number(), explanation: z.string(), reference: z.string() });
+export const CauseSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  nrmse: z.number(),
+  explanation: z.string(),
+  reference: z.string(),
+});
 export type Cause = z.infer<typeof CauseSchema>;
 
 export const DiffSchema = z.object({
@@ -137,5 +160,12 @@ export const DiffSchema = z.object({
 });
 export type Diff = z.infer<typeof DiffSchema>;
 
-export const TileSchema = z.object({ outRows: z.number().int(), outCols: z.number().int(), min: float32Array, max: float32Array, mean: float32Array, marks: uint8Array });
+export const TileSchema = z.object({
+  outRows: z.number().int(),
+  outCols: z.number().int(),
+  min: float32Array,
+  max: float32Array,
+  mean: float32Array,
+  marks: uint8Array,
+});
 export type TileReply = z.infer<typeof TileSchema>;

@@ -51,7 +51,9 @@ export const PickSchema = z.object({
   value: z.number(),
   kind: z.enum(['normal', 'zero', 'subnormal', 'saturated', 'nan', 'infinite']),
   /** the same element in the other scale sets that have it */
-  siblings: z.array(z.object({ id: z.string(), bits: z.number().int(), value: z.number(), ratio: z.number().nullable() })),
+  siblings: z.array(
+    z.object({ id: z.string(), bits: z.number().int(), value: z.number(), ratio: z.number().nullable() }),
+  ),
   /** the 16 FP4 codes under this block scale and their values code * scale * global scale; empty for other tensors */
   codes: z.array(z.object({ code: z.number().int(), value: z.number() })),
   globalScale: z.number().nullable(),
