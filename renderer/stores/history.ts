@@ -12,12 +12,18 @@ let future: Snapshot[] = [];
 let current: Snapshot | null = null;
 let changedAt = Number.NEGATIVE_INFINITY;
 let restoring = false;
+let changed: (snapshot: Snapshot) => void = () => undefined;
 
-/** Starts to remember views; call once. Returns a function that ends it. */
+/**
+ * Starts to remember views; call once.
+ * @param onChange told of every new view, undone and redone ones too
+ * @returns a function that ends it
+ */
 export function startHistory(onChange: (snapshot: Snapshot) => void = () => undefined): () => void {
   past = [];
   future = [];
   current = captureView();
+  changed = onChange;
   const note = () => {
     const next = captureView();
     if (restoring || !current || same(next, current)) return;
@@ -26,7 +32,7 @@ export function startHistory(onChange: (snapshot: Snapshot) => void = () => unde
     changedAt = now;
     future = [];
     current = next;
-    onChange(next);
+    changed(next);
   };
   const stops = [useView.subscribe(note), useSelection.subscribe(note)];
   return () => {
@@ -43,6 +49,7 @@ function go(to: Snapshot): void {
   restoreView(to);
   restoring = false;
   current = to;
+  changed(to);
   changedAt = Number.NEGATIVE_INFINITY;
 }
 

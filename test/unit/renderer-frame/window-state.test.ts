@@ -87,7 +87,8 @@ describe('links and undo', () => {
 
   it('undo goes back, redo forward, a new change ends redo', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
-    const stop = startHistory();
+    const told: (number | null)[] = [];
+    const stop = startHistory(({ filters }) => told.push(filters.minTokens));
     const wait = () => vi.advanceTimersByTime(1000);
     wait();
     setFilters({ minTokens: 1 });
@@ -95,6 +96,7 @@ describe('links and undo', () => {
     setFilters({ minTokens: 2 });
     expect(undoView()).toBe(true);
     expect(useView.getState().filters.minTokens).toBe(1);
+    expect(told.at(-1)).toBe(1);
     expect(redoView()).toBe(true);
     expect(useView.getState().filters.minTokens).toBe(2);
     undoView();
