@@ -35,9 +35,10 @@ export async function ensureDemo({ limitS = 300 } = {}) {
     rmSync(work, { recursive: true, force: true });
     console.log('making the demo checkpoint (once)');
     const args = [inRepository('electron/cli/bin.mjs'), 'make-checkpoint', ...recipe, '--out', work];
-    const result = await runChild(process.execPath, args, { limitS });
+    const result = await runChild(process.execPath, args, { limitS, quiet: true });
     const failure = failureOf(result);
-    if (failure) throw new Error(`moescope make-checkpoint ${failure}; the demo checkpoint was not made`);
+    if (failure)
+      throw new Error(`the demo checkpoint was not made: make-checkpoint ${failure}\n${result.output.trim()}`);
     renameSync(work, folder);
   });
   return folder;
