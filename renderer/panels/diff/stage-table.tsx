@@ -45,7 +45,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
   {
     id: 'stage',
     header: 'stage',
-    width: '182px',
+    width: '190px',
     kind: 'text',
     value: (row) => stageTitles[row.stage],
     render: (row) => (
@@ -64,15 +64,15 @@ export const stageColumns: readonly Column<StageRow>[] = [
       </>
     ),
   },
-  figure('maxAbs', 'max |a-b|', '76px', (value) => shortValue(value)),
-  figure('nrmse', 'NRMSE', '76px', formatError),
+  figure('maxAbs', 'max |a-b|', '74px', (value) => shortValue(value)),
+  figure('nrmse', 'NRMSE', '74px', formatError),
   figure('cosine', 'cosine', '74px', formatCosine),
-  figure('withinTolerance', 'within', '76px', formatWithin),
-  figure('bestScale', 'best scale', '74px', (value) => shortValue(value, 6)),
+  figure('withinTolerance', 'within', '74px', formatWithin),
+  figure('bestScale', 'best scale', '72px', (value) => shortValue(value, 6)),
   {
     id: 'nan',
     header: 'NaNs',
-    width: '60px',
+    width: '56px',
     kind: 'number',
     value: (row) => (row.comparison ? row.comparison.nanA + row.comparison.nanB : null),
     render: (row) =>

@@ -23,7 +23,7 @@ export function worstColumns(diff: Pick<Diff, 'a' | 'b'>): readonly Column<Worst
     width: '78px',
     kind: 'number',
     value: (row) => row[id],
-    render: (row) => shortValue(row[id], 5),
+    render: (row) => shortValue(row[id]),
   });
   return [
     whole('token', '48px'),

@@ -11,7 +11,7 @@ import { CodeHistogram } from './code-histogram';
 import { ExpertTable, expertColumns } from './expert-table';
 import { ExpertValues } from './expert-values';
 import { PickCard } from './pick-card';
-import { showPlane, showTensor, useScales } from './state';
+import { pickIn, showPlane, showTensor, useScales } from './state';
 import { TensorMap } from './tensor-map';
 import { TensorTree } from './tensor-tree';
 import { groupTensors, placeText, ratioChoices, shownTensor } from './tensors';
@@ -140,7 +140,12 @@ function TensorView({ tensor, tensors, layerKey, missing }: TensorViewProps) {
           {stats.error ? (
             <ErrorState error={stats.error} />
           ) : (
-            <ExpertTable rows={rows} plane={plane} onSelect={showPlane} loading={stats.loading} />
+            <ExpertTable
+              rows={rows}
+              plane={plane}
+              onSelect={single ? (expert) => pickIn(tensor, expert, 0, 0) : showPlane}
+              loading={stats.loading}
+            />
           )}
         </Block>
       </div>

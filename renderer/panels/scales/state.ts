@@ -48,6 +48,12 @@ export function pickElement(plane: number, row: number, column: number): void {
   selectElement({ plane, row, column });
 }
 
+/** Picks in the tensor that is shown, which nobody may have chosen by hand yet. */
+export function pickIn(tensor: Pick<TensorDescriptor, 'id'>, plane: number, row: number, column: number): void {
+  if (useSelection.getState().tensor === null) selectTensor(tensor.id);
+  pickElement(plane, row, column);
+}
+
 /** How a tensor is coloured: ratios about 1, signed values about 0, scales from low to high. */
 export function mappingOf(role: TensorDescriptor['role'], against: string | null): Mapping {
   if (against !== null) return 'ratio';

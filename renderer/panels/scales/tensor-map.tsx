@@ -12,7 +12,7 @@ import { MarksLegend } from '../../tensorview/marks-legend';
 import { PlaneStepper } from '../../tensorview/plane-stepper';
 import { RangeControl } from '../../tensorview/range-control';
 import { useLook } from '../../tensorview/use-look';
-import { changeLook, mappingOf, pickElement, showPlane, useScales } from './state';
+import { changeLook, mappingOf, pickIn, showPlane, useScales } from './state';
 import { axisNames } from './tensors';
 
 export interface TensorMapProps {
@@ -90,10 +90,7 @@ export function TensorMap({ of, ratioChoices, stats }: TensorMapProps) {
             view={view}
             onView={(next) => useScales.setState({ view: next })}
             picked={picked}
-            onPick={(row, column) => {
-              if (useSelection.getState().tensor === null) useSelection.setState({ tensor: tensor.id });
-              pickElement(plane, row, column);
-            }}
+            onPick={(row, column) => pickIn(tensor, plane, row, column)}
             onSample={onSample}
             onError={(thrown) => setFailure(AppError.from(thrown).toData())}
             rowName={names.row}
