@@ -12,7 +12,7 @@ import { HostClient } from './hosts/host-client';
 import { openAndReport } from './hosts/opening';
 import { EngineSupervisor } from './hosts/supervisor';
 import { terminalReport } from './hosts/terminal-report';
-import { type Arguments, parseArguments } from './shell/arguments';
+import { type Arguments, ArgumentsSchema, parseArguments } from './shell/arguments';
 import { pickFolder, saveFile } from './shell/dialogs';
 import { untilDriven } from './shell/driver';
 import { menuTemplate } from './shell/menu';
@@ -31,7 +31,8 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 function fail(thrown: unknown): never {
   const error = AppError.from(thrown);
-  say([error.message, error.expected && `Expected: ${error.expected}.`, error.remedy].filter(Boolean).join(' '));
+  const expected = error.expected && `Expected: ${error.expected}; found: ${error.found ?? 'nothing'}.`;
+  say([error.message, expected, error.remedy].filter(Boolean).join(' '));
   process.exit(exitCodeOf(error.code));
 }
 
@@ -65,7 +66,7 @@ declareScheme(protocol);
 
 // Asked for before `ready`, so that a driver which is quick does not call in vain.
 const driven = given.test && app.commandLine.hasSwitch('remote-debugging-port') ? untilDriven() : undefined;
-if (given.test || app.requestSingleInstanceLock()) {
+if (given.test || app.requestSingleInstanceLock({ ...given })) {
   void Promise.all([app.whenReady(), driven]).then(start).catch(fail);
 } else app.quit();
 
@@ -116,14 +117,12 @@ function start(): void {
   Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate((id) => tell(channels.command, id))));
 
   void open(engine, given);
-  app.on('second-instance', (_event, argv, cwd) => {
+  // Parsed by the second instance itself: the argv that arrives here is reordered, with values torn from their options.
+  app.on('second-instance', (_event, _argv, _cwd, data) => {
     if (window.isMinimized()) window.restore();
     window.focus();
-    try {
-      void open(engine, parseArguments(argv, app.getAppPath(), cwd));
-    } catch (thrown) {
-      say(AppError.from(thrown).message);
-    }
+    const next = ArgumentsSchema.safeParse(data);
+    if (next.success) void open(engine, next.data);
   });
   endWith(engine);
 }

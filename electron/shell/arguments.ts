@@ -1,20 +1,23 @@
 /** Command line of the window: `moescope [CKPT | DIR.moesession] [--threshold N] [--contract C] [--demo-batches N]`. */
 import { resolve } from 'node:path';
+import { z } from 'zod';
 import { AppError } from '../contract/errors';
 import { type Contract, contracts } from '../contract/layer';
 
-export interface Arguments {
-  /** absolute; undefined opens the empty window */
-  path: string | undefined;
-  threshold: number | undefined;
-  contract: Contract | undefined;
+/** Also what a second instance hands over to the first, which does not trust it more than any other input. */
+export const ArgumentsSchema = z.object({
+  /** absolute; absent opens the empty window */
+  path: z.string().optional(),
+  threshold: z.number().int().min(0).optional(),
+  contract: z.enum(contracts).optional(),
   /** batches to run and print at the start */
-  demoBatches: number;
+  demoBatches: z.number().int().min(0),
   /** test mode: software GL, fixed size, settings of its own, several instances */
-  test: boolean;
-  /** content area, CSS pixels; undefined: as it was last */
-  size: { width: number; height: number } | undefined;
-}
+  test: z.boolean(),
+  /** content area, CSS pixels; absent: as it was last */
+  size: z.object({ width: z.number().int(), height: z.number().int() }).optional(),
+});
+export type Arguments = z.infer<typeof ArgumentsSchema>;
 
 const testSize = { width: 1280, height: 800 };
 
@@ -32,7 +35,7 @@ const options: Option[] = [
 
 /**
  * Reads our options and leaves the others to Chromium, which takes any.
- * @param argv process.argv, or what a second instance was started with.
+ * @param argv process.argv.
  * @param app the application's folder: in development it is the first plain argument, and not something to open.
  * @param cwd relative paths are relative to it.
  * @throws AppError `bad-option` or `usage`.

@@ -8,8 +8,8 @@ export interface WindowPlan {
   preload: string;
   /** test mode: fixed place, no menu bar, no throttling */
   test: boolean;
-  /** content area, CSS pixels */
-  size: { width: number; height: number } | undefined;
+  /** content area, CSS pixels; absent: as it was last */
+  size?: { width: number; height: number } | undefined;
 }
 
 interface Electron {
