@@ -60,16 +60,13 @@ Fp4Block b12x(const float* x, float gs, bool fast) {
   return out;
 }
 
-void encode_scaled_wide(const float* x, double multiplier, Fp4Block& out) {
-  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(static_cast<double>(x[i]) * multiplier);
-}
-
+// The wide forms divide once: the product or the divisor is exact in fp64, so an exact tie stays one.
 Fp4Block cutlass_wide(const float* x, double g) {
   Fp4Block out{};
   const double peak = amax_dropping_nan(x);
   out.sf = e4m3_encode(g * peak / 6.0);
-  const double quantized = e4m3_decode(out.sf);
-  encode_scaled_wide(x, peak != 0 ? g / quantized : 0.0, out);
+  const double quantized = peak != 0 ? static_cast<double>(e4m3_decode(out.sf)) : 1.0;
+  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(static_cast<double>(x[i]) * g / quantized);
   return out;
 }
 
@@ -78,8 +75,9 @@ Fp4Block b12x_wide(const float* x, double gs) {
   if (gs == 0) return out;
   const double scaled = static_cast<double>(amax_dropping_nan(x)) / 6.0 / gs;
   out.sf = e4m3_encode(scaled < 448.0 ? scaled : 448.0);
-  const double quantized = e4m3_decode(out.sf);
-  if (quantized != 0) encode_scaled_wide(x, 1.0 / (quantized * gs), out);
+  const double step = static_cast<double>(e4m3_decode(out.sf)) * gs;
+  if (step == 0) return out;
+  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(static_cast<double>(x[i]) / step);
   return out;
 }
 

@@ -30,8 +30,8 @@ enum class Quantizer : int32_t {
   kB12xFast,
   /// LARGE and SMALL: the formulas of kCutlassFast and kB12xFast in fp64, so that no reciprocal errs. Which way a value on
   /// an exact tie falls in the fp32 forms hangs on the last bit of `rcp.approx`, which only the instruction itself knows;
-  /// bf16 activations under a ModelOpt input scale (amax / 2688) sit on such ties by the dozen. These forms round ties as
-  /// the formula says (to even), and differ from the fp32 ones in nothing else. Block edge cases are the same.
+  /// bf16 activations under a ModelOpt input scale (amax / 2688) sit on such ties by the dozen. In these forms
+  /// an exact tie stays one (to even); they differ from the fp32 ones in nothing else. Block edge cases are the same.
   kCutlassWide,
   kB12xWide,
   /// A MULTIPLIER. moe_direct_micro_kernel.py: sf = f32(f64(amax) * f64(gs) / 6), at most 448;
