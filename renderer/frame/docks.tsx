@@ -23,6 +23,7 @@ export function Docks() {
         components={components}
         defaultTabComponent={Tab}
         disableFloatingGroups
+        dndStrategy="pointer"
         onReady={({ api }) => adoptDocks(api)}
       />
     </div>
