@@ -46,8 +46,10 @@ export async function openAndReport(client: HostClient, opening: Opening, report
   }
   const checkpoint = await client.request('checkpoint.open', { path });
   const layer = await client.request('layer.load', {
-    threshold: opening.threshold,
-    thresholdOrigin: { kind: 'argument', where: '--threshold' },
+    ...(opening.threshold !== undefined && {
+      threshold: opening.threshold,
+      thresholdOrigin: { kind: 'argument', where: '--threshold' } as const,
+    }),
     contract: opening.contract,
   });
   const { state } = await client.hello();

@@ -4,7 +4,6 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { release } from 'node:os';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { unauthorizedClose, webProtocol } from '../contract/bridge';
 import { AppError } from '../contract/errors';
@@ -178,12 +177,8 @@ function answerShell(id: number, name: string, engine: EngineSupervisor, version
     return { type: 'reply', id, result: {} };
   }
   if (name === 'shell.about') {
-    const { node } = process.versions;
-    return {
-      type: 'reply',
-      id,
-      result: { version, host: 'web', electron: '', chromium: '', node: `${node} (${release()})` },
-    };
+    const about = { version, host: 'web', electron: '', chromium: '', node: process.versions.node };
+    return { type: 'reply', id, result: about };
   }
   return { type: 'error', id, error: { code: 'unsupported', message: `${name} does not exist on the web host.` } };
 }
