@@ -1,5 +1,5 @@
 /** `moescope doctor`: what works on this machine, and what was never tried on which device. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -35,10 +35,11 @@ export function register(program: Command): void {
   const command = program
     .command('doctor')
     .description('what works here: addon, SIMD, providers, Electron, browser, cache folder');
-  addOptions(command, jsonOption()).action((_options: unknown, self: Command) => doctor(self));
+  command.option('--provider <library...>', 'also look at these provider libraries', []);
+  addOptions(command, jsonOption()).action(doctor);
 }
 
-function doctor(command: Command): void {
+function doctor(options: { provider: string[] }, command: Command): void {
   const context = new CliContext(command);
   const addon = inspectAddon();
   const threshold = resolveThreshold({ env: context.env });
@@ -47,7 +48,7 @@ function doctor(command: Command): void {
     node: process.versions.node,
     platform: `${process.platform} ${process.arch}`,
     addon: addon.found,
-    providers: addon.binding ? inspectProviders(addon.binding, addon.folder) : [],
+    providers: addon.binding ? inspectProviders(addon.binding, addon.folder, options.provider) : [],
     electron: findElectron(context.env),
     browser: findBrowser(context.env),
     display: process.platform !== 'linux' || Boolean(context.env.DISPLAY || context.env.WAYLAND_DISPLAY),
@@ -79,11 +80,10 @@ function inspectAddon(): { found: AddonReport; binding: NativeBinding | null; fo
   }
 }
 
-/** Built-in providers, and every library in `providers/` beside the addon. */
-function inspectProviders(binding: NativeBinding, folder: string): ProviderReport[] {
-  const libraries = join(folder, 'providers');
-  const paths = existsSync(libraries) ? readdirSync(libraries).filter((name) => /\.(so|dylib|dll)$/.test(name)) : [];
-  return ['reference', 'cpu', ...paths.map((name) => join(libraries, name))].map((name) => {
+/** The built-in providers, the one that stands for an older build where it was built, and those that were named. */
+function inspectProviders(binding: NativeBinding, folder: string, named: readonly string[]): ProviderReport[] {
+  const older = join(folder, 'providers', 'libmoescope_older_build.so');
+  return ['reference', 'cpu', ...(existsSync(older) ? [older] : []), ...named].map((name) => {
     try {
       const provider = binding.openProvider(name);
       return { name, version: provider.version, device: provider.probe(), capabilities: provider.capabilities() };

@@ -33,6 +33,8 @@ export interface MakeOptions {
   signal?: AbortSignal;
   /** bytes written */
   onProgress?: (done: number, total: number) => void;
+  /** default `modelShapes` */
+  shapes?: Readonly<Record<string, ModelShape>>;
 }
 export interface MadeCheckpoint {
   path: string;
@@ -55,7 +57,7 @@ export async function makeCheckpoint(
   binding: NativeBinding,
   options: MakeOptions = {},
 ): Promise<MadeCheckpoint> {
-  const model = modelOf(request);
+  const model = modelOf(request, options.shapes ?? modelShapes);
   const out = resolve(request.out);
   await checkPlace(out, request.force ?? false);
   const work = siblingName(out, 'partial');
@@ -71,14 +73,14 @@ export async function makeCheckpoint(
   }
 }
 
-function modelOf(request: MakeRequest): MadeModel {
-  const shape = Object.hasOwn(modelShapes, request.shape) ? modelShapes[request.shape] : undefined;
+function modelOf(request: MakeRequest, shapes: Readonly<Record<string, ModelShape>>): MadeModel {
+  const shape = Object.hasOwn(shapes, request.shape) ? shapes[request.shape] : undefined;
   if (!shape) {
     throw new AppError({
       code: 'bad-option',
       message: `There is no shape ${request.shape}.`,
       subject: '--shape',
-      expected: Object.keys(modelShapes).join(', '),
+      expected: Object.keys(shapes).join(', '),
       found: request.shape,
     });
   }
