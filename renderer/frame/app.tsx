@@ -1,4 +1,5 @@
 /** The whole window: toolbar, panels, selection, timeline, status. */
+import { useState } from 'react';
 import { Palette } from '../commands/palette';
 import { invoke } from '../commands/registry';
 import { dismissFailure, useConnection } from '../stores/connection';
@@ -37,9 +38,17 @@ export function App() {
   );
 }
 
+/** The last failure of an action, else what keeps the engine from working. */
 function FailureCard() {
   const failure = useConnection((state) => state.failure);
-  return failure && <ErrorState error={failure} onDismiss={dismissFailure} />;
+  const lasting = useConnection((state) => state.engine?.error ?? null);
+  const [dismissed, setDismissed] = useState('');
+  const error = failure ?? (JSON.stringify(lasting) === dismissed ? null : lasting);
+  const dismiss = () => {
+    setDismissed(JSON.stringify(lasting));
+    dismissFailure();
+  };
+  return error && <ErrorState error={error} onDismiss={dismiss} />;
 }
 
 /** The engine's process ended, or its host cannot be reached: what was shown stays, what to do is said. */
