@@ -17,19 +17,21 @@ const moe_layer_desc& checked(const moe_layer_desc& desc) {
   return desc;
 }
 
-DirectMicroScale read_direct_micro_scale() {
-  const char* text = std::getenv("MOESCOPE_DIRECT_MICRO_SCALE");
-  const std::string value = text == nullptr ? "multiplier" : text;
-  if (value == "multiplier") return DirectMicroScale::kMultiplier;
-  if (value == "divider") return DirectMicroScale::kDivider;
-  throw Error(code::kUnsupported, "MOESCOPE_DIRECT_MICRO_SCALE is not a way to use the scale",
-              {{"subject", std::string("MOESCOPE_DIRECT_MICRO_SCALE")}, {"expected", std::string("multiplier or divider")}, {"found", value}});
+/// 0 for the first value (also when the variable is not set), 1 for the second.
+int read_choice(const char* variable, const std::string& first, const std::string& second) {
+  const char* text = std::getenv(variable);
+  if (text == nullptr || text == first) return 0;
+  if (text == second) return 1;
+  throw Error(code::kUnsupported, std::string(variable) + " has a value that is not known",
+              {{"subject", std::string(variable)}, {"expected", first + " or " + second}, {"found", std::string(text)}});
 }
 
 }  // namespace
 
 Layer::Layer(const moe_layer_desc& desc)
-    : shape_(checked(desc)), kernels_(kernels(choose_simd())), direct_micro_scale_(read_direct_micro_scale()), b12x_(b12x_scales(desc)) {
+    : shape_(checked(desc)), kernels_(kernels(choose_simd())),
+      direct_micro_scale_(static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "multiplier", "divider"))),
+      reciprocal_(static_cast<Reciprocal>(read_choice("MOESCOPE_RECIPROCAL", "exact", "fp32"))), b12x_(b12x_scales(desc)) {
   if (desc.threshold > 0) cutlass_ = cutlass_scales(desc);
   shape_.tensors = nullptr;
   shape_.tensor_count = 0;

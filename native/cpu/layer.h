@@ -19,10 +19,18 @@ enum class DirectMicroScale {
   kDivider,
 };
 
+/// How `rcp.approx` of the fast-math quantizers is modelled: its last bit is not knowable on a CPU.
+enum class Reciprocal {
+  kExact,  ///< without error, in fp64 (Quantizer::k...Wide). Default: no made-up bit decides a tie.
+  /// Rounded to fp32 (Quantizer::k...Fast). MOESCOPE_RECIPROCAL=fp32: to see what flips at near ties cost; on the shared
+  /// checkpoints they move CUTLASS from NRMSE 0.002 to 0.02 .. 0.05.
+  kFp32,
+};
+
 class Layer {
  public:
   /// @throws Error as b12x_scales and cutlass_scales; `unsupported` for a contract that only the reference provider
-  ///   answers, or for a MOESCOPE_SIMD or MOESCOPE_DIRECT_MICRO_SCALE that cannot be used.
+  ///   answers, or for a MOESCOPE_SIMD, MOESCOPE_DIRECT_MICRO_SCALE or MOESCOPE_RECIPROCAL that cannot be used.
   explicit Layer(const moe_layer_desc& desc);
 
   const moe_layer_desc& shape() const { return shape_; }
@@ -31,6 +39,7 @@ class Layer {
   ActivationSpec activation() const;
   const Kernels& simd() const { return kernels_; }
   DirectMicroScale direct_micro_scale() const { return direct_micro_scale_; }
+  Reciprocal reciprocal() const { return reciprocal_; }
 
   int64_t fc1_width() const { return (shape_.gated != 0 ? 2LL : 1LL) * shape_.intermediate; }
 
@@ -38,6 +47,7 @@ class Layer {
   moe_layer_desc shape_;  ///< sizes and activation only: its pointers are null
   const Kernels& kernels_;
   DirectMicroScale direct_micro_scale_;
+  Reciprocal reciprocal_;
   PathScales b12x_;
   std::optional<PathScales> cutlass_;
 };

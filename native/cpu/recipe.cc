@@ -22,9 +22,10 @@ Recipe choose_recipe(const Layer& layer, const moe_batch& batch) {
   const auto path = static_cast<moe_path>(batch.path);
   const PathScales& scales = layer.scales(path);
   const bool gated = layer.shape().gated != 0;
-  const Quantizer b12x = gated ? Quantizer::kB12xWide : Quantizer::kB12xExact;
+  const bool wide = layer.reciprocal() == Reciprocal::kExact;
+  const Quantizer b12x = !gated ? Quantizer::kB12xExact : wide ? Quantizer::kB12xWide : Quantizer::kB12xFast;
   if (path == MOE_PATH_CUTLASS && batch.kernel == MOE_KERNEL_CUTLASS) {
-    return {scales, Quantizer::kCutlassWide, Reduction::kCutlass, true, false};
+    return {scales, wide ? Quantizer::kCutlassWide : Quantizer::kCutlassFast, Reduction::kCutlass, true, false};
   }
   if (path == MOE_PATH_B12X) {
     switch (batch.kernel) {

@@ -33,8 +33,7 @@ struct Recipe {
 /// The pipeline of (path, kernel, tile) on this layer. The gated dynamic kernel needs tile 128x128, H <= 16384, I <= 512
 /// and top-k <= 16 (32 when all experts share FC1's scale); other shapes take the generic one
 /// (moe_dynamic_kernel.py `_can_use_gated_optimized_kernel`). CUTLASS and gated b12x quantize with `rcp.approx` (fast
-/// math), whose last bit a CPU cannot know: the wide forms of those quantizers are used, so that no made-up bit decides
-/// a tie. relu2 under b12x divides exactly (FlashInfer #4285), and so does this. I not a multiple of 128 is padded by b12x with zero codes and scales, which adds
+/// math), modelled as Reciprocal says. relu2 under b12x divides exactly (FlashInfer #4285), and so does this. I not a multiple of 128 is padded by b12x with zero codes and scales, which adds
 /// exact zeros: here the last slice is simply shorter.
 /// @throws Error `unsupported` for a kernel that does not belong to the path.
 Recipe choose_recipe(const Layer& layer, const moe_batch& batch);

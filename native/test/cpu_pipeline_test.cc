@@ -263,7 +263,7 @@ TEST_CASE("a NaN in x stays visible in y of its token only") {
 
 TEST_CASE("SIMD and scale variables that cannot be used are refused by name") {
   const auto layer = small_layer(true);
-  for (const auto& [name, value] : std::vector<std::pair<const char*, const char*>>{{"MOESCOPE_SIMD", "neon"}, {"MOESCOPE_DIRECT_MICRO_SCALE", "both"}}) {
+  for (const auto& [name, value] : std::vector<std::pair<const char*, const char*>>{{"MOESCOPE_SIMD", "neon"}, {"MOESCOPE_DIRECT_MICRO_SCALE", "both"}, {"MOESCOPE_RECIPROCAL", "0"}}) {
     const Variable variable(name, value);
     try {
       cpu_provider()->create_layer(source_of(layer, MOE_UNIT_ALPHA));
