@@ -47,8 +47,10 @@ export function cellValue(cells: Float32Array, index: number, channel: Channel, 
   if (channel === 'min') return min;
   if (channel === 'max') return max;
   if (mapping === 'ratio') return max * min >= 1 ? max : min;
+  const negative = (cells[index * 4 + 2] ?? 0) < 0;
   // Extremes of a difference are magnitudes; its sign is that of the mean.
-  if (min >= 0) return (cells[index * 4 + 2] ?? 0) < 0 ? -max : max;
+  if (min >= 0) return negative ? -max : max;
+  if (-min === max) return negative ? min : max;
   return -min > max ? min : max;
 }
 

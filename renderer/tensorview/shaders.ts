@@ -40,6 +40,7 @@ float logPlace(float magnitude) {
 float peak(vec3 cell) {
   if (mapping == 2) return cell.g * cell.r >= 1.0 ? cell.g : cell.r;
   if (cell.r >= 0.0) return cell.b < 0.0 ? -cell.g : cell.g;
+  if (-cell.r == cell.g) return cell.b < 0.0 ? cell.r : cell.g;
   return -cell.r > cell.g ? cell.r : cell.g;
 }
 float place(float value) {

@@ -136,6 +136,7 @@ describe('cells of several elements', () => {
   it('peak: furthest from 0 with its sign; from 1 for ratios; differences have the sign of their mean', () => {
     expect(cellValue(Float32Array.of(-3, 2, -0.1, 0), 0, 'peak', 'diverging')).toBe(-3);
     expect(cellValue(Float32Array.of(-1, 2, -0.1, 0), 0, 'peak', 'diverging')).toBe(2);
+    expect(cellValue(Float32Array.of(-6, 6, -0.1, 0), 0, 'peak', 'diverging')).toBe(-6);
     expect(cellValue(Float32Array.of(0.1, 2, -0.5, 0), 0, 'peak', 'diverging')).toBe(-2);
     expect(cellValue(Float32Array.of(0.25, 2, 1, 0), 0, 'peak', 'ratio')).toBe(0.25);
     expect(cellValue(Float32Array.of(0.75, 2, 1, 0), 0, 'peak', 'ratio')).toBe(2);
