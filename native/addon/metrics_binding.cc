@@ -65,7 +65,7 @@ Napi::Value dequantize_binding(const Napi::CallbackInfo& info) {
         [codes = TensorWrap::native_of(info[0], "codes"), scales = TensorWrap::native_of(info[1], "scales"), multiplier = static_cast<float>(to_number(info[2], "multiplier"))](const Task&) {
           return dequantize(*codes, *scales, multiplier);
         },
-        [](Napi::Env env, Tensor& tensor) -> Napi::Value { return TensorWrap::wrap_tensor(env, std::move(tensor)); });
+        [](Napi::Env env, Tensor& tensor) -> Napi::Value { return TensorWrap::wrap_owned(env, std::move(tensor)); });
   });
 }
 

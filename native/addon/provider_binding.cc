@@ -56,7 +56,7 @@ Napi::Value run_object(Napi::Env env, RunOutput& output) {
   Napi::Object tensors = Napi::Object::New(env);
   for (Tensor& tensor : output.tensors) {
     const std::string name = tensor.name;
-    tensors.Set(name, TensorWrap::wrap_tensor(env, std::move(tensor)));
+    tensors.Set(name, TensorWrap::wrap_owned(env, std::move(tensor)));
   }
   Napi::Array stages = Napi::Array::New(env, output.stages.size());
   for (size_t i = 0; i < output.stages.size(); ++i) {

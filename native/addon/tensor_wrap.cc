@@ -101,7 +101,7 @@ Napi::Value tensor_from_bytes(const Napi::CallbackInfo& info) {
     const Layout layout = layout_from_name(fields.text("layout"));
     const auto backing = std::make_shared<HeapBacking>(bytes.ElementLength());
     if (bytes.ElementLength() > 0) std::memcpy(backing->data(), bytes.Data(), bytes.ElementLength());
-    return TensorWrap::wrap_tensor(info.Env(), borrow_tensor(fields.text("name"), dtype_from_name(fields.text("dtype")), layout, shape, backing, backing->data(), bytes.ElementLength(), logical_or_padded(logical_argument(fields), layout, shape)));
+    return TensorWrap::wrap_owned(info.Env(), borrow_tensor(fields.text("name"), dtype_from_name(fields.text("dtype")), layout, shape, backing, backing->data(), bytes.ElementLength(), logical_or_padded(logical_argument(fields), layout, shape)));
   });
 }
 
@@ -139,6 +139,18 @@ Napi::Function TensorWrap::define(Napi::Env env) {
                      {InstanceMethod<&TensorWrap::info>("info"), InstanceMethod<&TensorWrap::read>("read"), InstanceMethod<&TensorWrap::tile>("tile"),
                       InstanceMethod<&TensorWrap::histogram>("histogram"), InstanceMethod<&TensorWrap::stats>("stats"), InstanceMethod<&TensorWrap::pick>("pick"),
                       InstanceMethod<&TensorWrap::plane_hashes>("planeHashes")});
+}
+
+TensorWrap::~TensorWrap() {
+  if (told_bytes_ != 0) Napi::MemoryManagement::AdjustExternalMemory(Env(), -told_bytes_);
+}
+
+Napi::Object TensorWrap::wrap_owned(Napi::Env env, Tensor tensor) {
+  const auto bytes = static_cast<int64_t>(tensor.bytes);
+  const Napi::Object object = wrap_tensor(env, std::move(tensor));
+  Unwrap(object)->told_bytes_ = bytes;
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+  return object;
 }
 
 Napi::Array TensorWrap::wrap_all(Napi::Env env, const std::vector<Tensor>& tensors) {

@@ -15,7 +15,11 @@ class TensorWrap : public Handle<TensorWrap, const Tensor> {
   static Napi::FunctionReference& constructor(AddonData& data) { return data.tensor; }
   static Napi::Function define(Napi::Env env);
   using Handle::Handle;
+  ~TensorWrap() override;
 
+  /// A tensor whose storage nobody else holds (results of a run). The collector is told of its bytes: it sees a small
+  /// object otherwise, and a run with taps would fill memory long before it collects.
+  static Napi::Object wrap_owned(Napi::Env env, Tensor tensor);
   static Napi::Object wrap_tensor(Napi::Env env, Tensor tensor) { return wrap(env, std::make_shared<const Tensor>(std::move(tensor))); }
   static Napi::Array wrap_all(Napi::Env env, const std::vector<Tensor>& tensors);
 
@@ -27,6 +31,8 @@ class TensorWrap : public Handle<TensorWrap, const Tensor> {
   Napi::Value stats(const Napi::CallbackInfo& info);
   Napi::Value pick(const Napi::CallbackInfo& info);
   Napi::Value plane_hashes(const Napi::CallbackInfo& info);
+
+  int64_t told_bytes_ = 0;
 };
 
 /// A TileRequest argument; at most 2^20 cells.
