@@ -1,4 +1,8 @@
-/** Requests of the window to the shell: one wrapper that checks the sender, parses, and answers failures as data. */
+/**
+ * Requests of the window to the shell: one wrapper that checks the sender, parses, and answers failures as data. One place
+ * for all channels is Electron Fiddle's idea (electron/fiddle, src/main/ipc.ts); item 17 of Electron's security list asks
+ * for the check of the sender.
+ */
 import type { IpcMain, IpcMainEvent, IpcMainInvokeEvent } from 'electron';
 import { channels, type Outcome } from '../contract/bridge';
 import { AppError } from '../contract/errors';

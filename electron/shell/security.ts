@@ -1,4 +1,8 @@
-/** What a page may not do. Everything is denied by default and said explicitly, whatever Electron's own default is. */
+/**
+ * What a page may not do. Everything is denied by default and said explicitly, whatever Electron's own default is
+ * (electron/electron, docs/tutorial/security.md). Addresses are not handed to the system's browser either: the window has
+ * no links to anywhere.
+ */
 import type { App, Session, WebContents, WebPreferences } from 'electron';
 import { isWindowOrigin } from './scheme';
 
