@@ -43,7 +43,9 @@ function DeviceFacts() {
 function RunFacts() {
   const total = useRun((state) => state.total);
   const dropped = useRun((state) => state.stats?.dropped ?? state.dropped);
-  const rate = useRun((state) => state.stats?.batchesPerSecond ?? 0);
+  const running = useConnection((state) => state.engine?.state === 'running' && state.link.status === 'open');
+  const measured = useRun((state) => state.stats?.batchesPerSecond ?? 0);
+  const rate = running ? measured : 0;
   return (
     <>
       <span className="status-item">
