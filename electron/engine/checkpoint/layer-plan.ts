@@ -280,7 +280,9 @@ function notesOf(
       `Intermediate size ${shape.intermediate} is padded to ${Math.ceil(shape.intermediate / 128) * 128} by b12x.`,
     );
   if (shape.activation !== 'swigluoai' && model.swigluLimit > 0)
-    notes.push(`The model clamps its gated activation at ${model.swigluLimit} (swiglu_limit).`);
+    notes.push(
+      `The model clamps its gated activation at ${model.swigluLimit} (swiglu_limit); providers here clamp only swigluoai, so large values differ.`,
+    );
   const expert = group.experts.get(0);
   if (expert && [...expert.projections.values()].some((tensors) => tensors.has('bias')))
     notes.push('Expert biases are in the checkpoint and are not applied.');
