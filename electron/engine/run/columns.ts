@@ -5,6 +5,7 @@
 import type { BatchRow } from '../../contract/batch';
 import type { AppErrorData } from '../../contract/errors';
 import { type Kernel, kernels, type Path, paths } from '../../contract/layer';
+import { Summaries } from './summaries';
 
 const pageRows = 8192;
 
@@ -50,6 +51,7 @@ type NumericColumn = Exclude<keyof Page, never>;
 export class BatchColumns {
   private readonly pages: Page[] = [];
   private readonly errors = new Map<number, AppErrorData>();
+  readonly summaries = new Summaries();
   private readonly topK: number;
   length = 0;
 
@@ -60,7 +62,7 @@ export class BatchColumns {
 
   /** Bytes held, pages counted whole. */
   get bytes(): number {
-    return this.pages.length * pageBytes;
+    return this.pages.length * pageBytes + this.summaries.bytes;
   }
 
   /** Adds a row at the end; its `index` must be the table's length. */
@@ -82,6 +84,7 @@ export class BatchColumns {
     page.prefill[at] = row.phase === 'prefill' ? 1 : 0;
     page.failed[at] = row.error ? 1 : 0;
     if (row.error) this.errors.set(this.length, row.error);
+    this.summaries.add(this.length, this);
     this.length++;
   }
 
