@@ -154,6 +154,8 @@ export const DiffSchema = z.object({
   /** the first stage whose share within tolerance is below 1 */
   firstDiverging: z.enum(stages).nullable(),
   causes: z.array(CauseSchema),
+  /** why causes were asked for and there are none: a weight-only layer, a batch whose causes were not recorded */
+  causesReason: z.string().optional(),
   /** NRMSE that rounding alone gives (the same pair under `clean`), null where not measured */
   floor: z.number().nullable(),
   provenance: z.array(z.string()),

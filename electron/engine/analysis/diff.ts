@@ -77,6 +77,7 @@ export async function diffStages(
     firstDiverging:
       result.find(({ comparison }) => comparison !== null && comparison.withinTolerance < 1)?.stage ?? null,
     causes: known?.causes ?? [],
+    ...(explanation && isUnavailable(explanation) && { causesReason: explanation.reason }),
     floor: known?.floor ?? null,
     provenance: [first, second].flatMap((answer) => (isUnavailable(answer) ? [] : [answer.provenance])),
   };

@@ -137,3 +137,43 @@ describe('a run', () => {
     await close();
   });
 });
+
+describe('a weight-only checkpoint', () => {
+  it('runs what it can and gives reasons for the rest', async () => {
+    const path = await makeTinyCheckpoint(loadBinding(), join(folder, 'w4a16'), { inputScale: null });
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path });
+    expect((await client.failure('layer.load', { threshold: 64 })).code).toBe('unsupported');
+    const layer = await client.request('layer.load', { threshold: 0 });
+    expect(layer).toMatchObject({ a1: null, hybrid: { possible: false } });
+    expect((await client.failure('run.threshold', { tokens: 64 })).code).toBe('unsupported');
+    expect(await client.request('run.step', { tokens: 80 })).toMatchObject({ path: 'b12x', nrmse: null, error: null });
+    const diff = await client.request('diff.stages', {
+      batch: 0,
+      a: 'b12x',
+      b: 'cutlass',
+      rtol: 0,
+      atol: 0,
+      causes: true,
+    });
+    expect(diff.stages.every(({ reason }) => reason.includes('W4A16'))).toBe(true);
+    expect(diff.causesReason).toMatch(/W4A16/);
+    await close();
+  });
+});
+
+describe('results', () => {
+  it('count as memory of the collector, so that a run with taps does not fill the machine', async () => {
+    const { client, engine, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: tiny });
+    await client.request('layer.load', { threshold: 64 });
+    await client.request('run.step', { tokens: 256 });
+    const source = engine.inspector.source();
+    const before = process.memoryUsage().external;
+    const kept = [];
+    for (let run = 0; run < 60; run++) kept.push(await source.rerun(0, 'cutlass'));
+    // y is BF16 [256, 256]. What was garbage before may be collected meanwhile, hence not all of it.
+    expect(process.memoryUsage().external - before).toBeGreaterThan(0.75 * kept.length * 256 * 256 * 2);
+    await close();
+  });
+});
