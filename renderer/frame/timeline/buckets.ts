@@ -20,6 +20,7 @@ export function useBuckets(range: Range, total: number, width: number, version: 
   const [timeline, setTimeline] = useState<Timeline | null>(null);
   const wish = useRef<Wish | null>(null);
   const busy = useRef(false);
+  const any = total > 0;
   const first = Math.max(0, Math.floor(range.first));
   const last = Math.min(total - 1, Math.ceil(range.last));
 
@@ -28,7 +29,7 @@ export function useBuckets(range: Range, total: number, width: number, version: 
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another source asks again for the same range
   useEffect(() => {
-    if (total === 0 || width < 1 || last < first) return;
+    if (!any || width < 1 || last < first) return;
     wish.current = { first, last, columns: Math.max(1, Math.min(4096, width, last - first + 1)) };
     if (busy.current) return;
     busy.current = true;
@@ -49,6 +50,6 @@ export function useBuckets(range: Range, total: number, width: number, version: 
       busy.current = false;
       done();
     });
-  }, [first, last, total, width, version]);
-  return total === 0 ? null : timeline;
+  }, [first, last, any, width, version]);
+  return any ? timeline : null;
 }
