@@ -11,9 +11,14 @@ export interface DecidingSteps {
 /** The last step whose result leads to the path, and the last that leads to the kernel; a step decides by not holding, too. */
 export function decidingSteps(decision: Decision): DecidingSteps {
   const lastLeadingTo = (name: string) =>
-    [...decision.steps].reverse().find(({ leads }) => leads.toLowerCase() === name) ?? null;
+    [...decision.steps].reverse().find(({ leads }) => bare(leads) === bare(name)) ?? null;
   const path = lastLeadingTo(decision.path);
   return { path, kernel: lastLeadingTo(decision.kernel) ?? path };
+}
+
+/** Rules write "direct micro", the kernel's id is "direct-micro". */
+function bare(name: string): string {
+  return name.toLowerCase().replaceAll('-', ' ');
 }
 
 /** "40 >= 32 tokens: yes" */

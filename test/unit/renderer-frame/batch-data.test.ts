@@ -18,6 +18,15 @@ describe('the steps that decided', () => {
     expect(kernel).toBe(path);
   });
 
+  it('are found where the rules write the kernel in words', () => {
+    const decision = decide(1, 64);
+    const steps = decision.steps.map((step) => ({
+      ...step,
+      leads: step.leads.replace('direct-micro', 'direct micro'),
+    }));
+    expect(decidingSteps({ ...decision, steps }).kernel?.name).toBe('direct-micro pairs');
+  });
+
   it('may lead by not holding', () => {
     const decision = decide(11, 0);
     const steps = decision.steps.map((step) => (step.leads === 'static' ? { ...step, outcome: false } : step));
