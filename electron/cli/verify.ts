@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { AppError } from '../contract/errors';
 import type { Contract } from '../contract/layer';
 import { type ParityRow, type VerifyItem, type VerifyReport, verify } from '../engine/analysis/verify';
+import type { IdealDistance } from '../engine/analysis/verify-ideal';
 import { loadRules } from '../engine/dispatch/rules';
 import type { Merge } from '../engine/layer/load-layer';
 import { readRouter } from '../engine/layer/router';
@@ -25,7 +26,7 @@ import {
   thresholdOption,
   wholeNumber,
 } from './options';
-import { number, table } from './text';
+import { number, percent, table } from './text';
 
 interface VerifyOptions {
   layer?: number;
@@ -135,7 +136,7 @@ interface About {
 
 function asText(
   { checkpoint, layer, contract, threshold, provider }: About,
-  { items, parity, remarks }: VerifyReport,
+  { items, parity, ideal, remarks }: VerifyReport,
 ): string {
   const counts = (['pass', 'fail', 'skip'] as const).map(
     (status) => `${items.filter((item) => item.status === status).length} ${status}`,
@@ -147,6 +148,7 @@ function asText(
     '',
     'Parity of b12x and CUTLASS on the same batch (path: what the threshold decides)',
     table(['tokens', 'path', 'kernel', 'NRMSE', 'cosine'], parity.map(parityRow)),
+    ...(ideal ? [idealText(ideal)] : []),
     ...remarks,
     '',
     counts.join(', '),
@@ -176,6 +178,22 @@ const leftOutWords: Readonly<Record<string, string>> = {
   uniform: 'the same for all experts, so nothing can change',
   nothing: 'NOT NOTICED',
 };
+
+function idealText({
+  tokens,
+  nrmse,
+  cosine,
+  rows,
+  flippedRows,
+  shareOfError,
+  nrmseWithoutFlips,
+}: IdealDistance): string {
+  return [
+    '',
+    `CUTLASS path against \`ideal\` (fp64, the checkpoint's own scales), ${tokens} tokens: NRMSE ${number(nrmse)}, cosine ${cosine.toFixed(6)}`,
+    `      rounding to bf16 between the stages flips FP4 codes of FC2's input in ${flippedRows} of ${rows} rows; they hold ${percent(shareOfError)} of FC2's squared error, the other rows have NRMSE ${number(nrmseWithoutFlips)}`,
+  ].join('\n');
+}
 
 function parityRow({ tokens, path, kernel, nrmse, cosine }: ParityRow): string[] {
   return [

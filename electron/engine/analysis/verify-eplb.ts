@@ -84,8 +84,9 @@ async function leaveOut(context: VerifyContext, parts: LeaveOutParts): Promise<L
   const broken = await prepared.rearrange(permutation, [parameter]);
   const actual = await outputs(context, broken, moved, paths);
   const changed = paths.filter((path) => !sameBytes(expected.get(path)!, actual.get(path)!));
+  if (changed.length > 0) return { parameter, detectedBy: 'output', paths: changed };
   const noticed = (await lockstepFaults(hashes, broken, permutation)).length > 0;
-  return { parameter, detectedBy: changed.length > 0 ? 'output' : noticed ? 'rows' : 'nothing', paths: changed };
+  return { parameter, detectedBy: noticed ? 'rows' : 'nothing', paths: [] };
 }
 
 async function outputs(

@@ -12,6 +12,7 @@ import type { Router } from '../workload/generate';
 import { CausesContext, measureCauses } from './causes';
 import { type BatchMaker, batchMaker, outputBits, sameBytes } from './verify-batches';
 import { verifyEplb } from './verify-eplb';
+import { distanceToIdeal, type IdealDistance } from './verify-ideal';
 
 /** FlashInfer #3407's fixed gate across backends. */
 const fixedGate = { nrmse: 0.05, cosine: 0.999 };
@@ -48,6 +49,8 @@ export interface ParityRow {
 export interface VerifyReport {
   items: VerifyItem[];
   parity: ParityRow[];
+  /** the CUTLASS path against the checkpoint's own answer; null where it cannot run */
+  ideal: IdealDistance | null;
   /** what the parity table shows and the test plan does not ask for */
   remarks: string[];
 }
@@ -97,7 +100,9 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   }
   options.onProgress?.('parity', steps.length, steps.length + 1);
   const rows = await parity(context);
-  return { items, parity: rows, remarks: remarksOf(rows, context) };
+  options.onProgress?.('distance to ideal', steps.length, steps.length + 1);
+  const ideal = await distanceToIdeal(context, options.binding.openProvider('reference'));
+  return { items, parity: rows, ideal, remarks: remarksOf(rows, context) };
 }
 
 /**

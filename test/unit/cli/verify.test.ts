@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ParityRow, VerifyItem } from '../../../electron/engine/analysis/verify';
+import type { IdealDistance } from '../../../electron/engine/analysis/verify-ideal';
 import { olderBuildMessage } from '../../../electron/engine/layer/threshold';
 import { checkpointPath, haveShared } from '../../fixtures/checkpoints/shared';
 import { makeTiny, type TemporaryFolder, temporaryFolder } from '../../fixtures/checkpoints/tiny';
@@ -18,6 +19,7 @@ interface Report {
   parity: ParityRow[];
   pass: boolean;
   remarks: string[];
+  ideal: IdealDistance | null;
 }
 
 async function verify(
@@ -149,12 +151,24 @@ describe.runIf(haveShared)('real checkpoints', () => {
     },
   );
 
+  it('the distance to `ideal` comes with its cause: flipped FP4 codes', async () => {
+    const { report } = await verify(checkpointPath('modelopt-qwen3moe-tiny'), '--contract', 'clean');
+    const { nrmse, rows, flippedRows, shareOfError, nrmseWithoutFlips } = report.ideal!;
+    expect(nrmse).toBeLessThan(0.05);
+    expect(flippedRows).toBeGreaterThan(0);
+    expect(flippedRows).toBeLessThan(rows);
+    expect(shareOfError).toBeGreaterThan(0.99);
+    // What is left is the one rounding of FC2's result to bf16: half a unit in the last place is 2^-9.
+    expect(nrmseWithoutFlips).toBeLessThan(2 ** -9);
+  });
+
   it('W4A16: what cannot run is skipped with its reason', async () => {
     const { code, report, item } = await verify(checkpointPath('modelopt-qwen3moe-w4a16-tiny'));
     expect(code).toBe(0);
     expect(statuses(report)).toEqual(['1 pass', '2 skip', '3 pass', '4 pass', '5 pass']);
     expect(item(2).reason).toMatch(/W4A16/);
     expect(report.parity.every(({ nrmse }) => nrmse === null)).toBe(true);
+    expect(report.ideal).toBeNull();
   });
 });
 
