@@ -6,7 +6,7 @@ import { Block } from '../../frame/panel-frame';
 import { kernelColor, kernelNames } from '../../theme/palette';
 import { decidingSteps, plain } from './deciding-steps';
 
-const widths = ['21%', '8%', '4%', '7%', '14%', '7%', '18%', '21%'];
+const widths = ['28%', '8%', '4%', '7%', '14%', '7%', '17%', '15%'];
 
 export function DecisionChain({ decision }: { decision: Decision }) {
   const deciding = decidingSteps(decision);

@@ -15,7 +15,9 @@ export function ExpertChart({ detail }: { detail: BatchDetail }) {
   const series = useMemo<Series[]>(
     () => [
       { key: 'rows', name: 'rows', color: kernelColor(decision.kernel) },
-      { key: 'padding', name: `tile padding (tile M ${decision.tileM})`, color: 'var(--line-strong)' },
+      ...(decision.tileM > 0
+        ? [{ key: 'padding', name: `tile padding (tile M ${decision.tileM})`, color: 'var(--line-strong)' }]
+        : []),
     ],
     [decision.kernel, decision.tileM],
   );
@@ -23,7 +25,11 @@ export function ExpertChart({ detail }: { detail: BatchDetail }) {
   return (
     <BarChart
       title="Rows per expert"
-      note={`${formatCount(rows)} rows, ${formatCount(padding)} of padding: ${formatShare(waste)} of the tile rows are wasted`}
+      note={
+        decision.tileM > 0
+          ? `${formatCount(rows)} rows, ${formatCount(padding)} of padding: ${formatShare(waste)} of the tile rows are wasted`
+          : `${formatCount(rows)} rows; this kernel has no row tiles, so nothing is padded`
+      }
       name="rows-per-expert"
       points={points}
       x="expert"
