@@ -305,6 +305,8 @@ export class Inspector {
   async stopRecording(): Promise<SessionInfo> {
     const { recorder } = this;
     if (!recorder) throw new AppError({ code: 'wrong-state', message: 'Nothing is being recorded.' });
+    // A batch that was announced gets its result before the recording ends.
+    await this.live?.betweenBatches();
     if (this.live?.observer === recorder) this.live.observer = null;
     this.recorder = null;
     const info = await recorder.finish();

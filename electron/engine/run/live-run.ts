@@ -53,6 +53,7 @@ export class LiveRun {
   private pendingThreshold: Threshold | null = null;
   private stopAt = 0;
   private loop: Promise<void> | null = null;
+  private batch: Promise<BatchRow> | null = null;
   private wake: (() => void) | null = null;
   private stepping: CancelFlag | null = null;
   private readonly started = Date.now();
@@ -93,6 +94,11 @@ export class LiveRun {
     await this.loop;
   }
 
+  /** Resolves when the batch under way has ended; the next one starts in a later turn of the loop. */
+  async betweenBatches(): Promise<void> {
+    await this.batch?.catch(() => undefined);
+  }
+
   /** Runs one batch and stays paused. Throws `cancelled` when `cancel` was set; the batch then leaves no row. */
   async step(tokens: number | undefined, cancel?: CancelFlag): Promise<BatchRow> {
     this.machine.require('step', 'ready', 'paused');
@@ -105,7 +111,8 @@ export class LiveRun {
     this.stepping = cancel ?? { cancel: () => undefined };
     try {
       await this.applyPending();
-      const row = await this.runBatch(tokens, cancel);
+      this.batch = this.runBatch(tokens, cancel);
+      const row = await this.batch;
       this.machine.to('paused');
       return row;
     } finally {
@@ -156,7 +163,8 @@ export class LiveRun {
     try {
       while (this.machine.state === 'running' && this.source.table.length < this.stopAt) {
         await this.applyPending();
-        const row = await this.runBatch(undefined);
+        this.batch = this.runBatch(undefined);
+        const row = await this.batch;
         if (row.error) throw new AppError(row.error);
         const { rate } = this.current;
         due = rate > 0 ? Math.max(due + 1000 / rate, Date.now() - 1000 / rate) : Date.now();

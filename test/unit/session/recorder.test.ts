@@ -106,6 +106,31 @@ describe('a recording', () => {
     await source.dispose();
   });
 
+  it('that starts and ends while a run goes on holds whole batches only', async () => {
+    const path = join(place.folder, 'running.moesession');
+    const { inspector } = await openInspector(place.checkpoint);
+    await inspector.start({ kind: 'mix', rate: 0, batches: 0 });
+    const until = async (count: () => number, wanted: number) => {
+      while (count() < wanted) await new Promise((resolve) => setTimeout(resolve, 2));
+    };
+    await until(() => inspector.source().table.length, 3);
+    await inspector.record(path, { taps: false });
+    await until(() => inspector.state().recording.batches, 4);
+    const { batches } = await inspector.stopRecording();
+    await inspector.pause();
+    await inspector.close();
+    const source = await ReplaySource.open(path, loadBinding);
+    expect(source.info()).toMatchObject({ batches, integrity: { complete: true } });
+    const { EventFile, topicOf } = await import('../../../electron/engine/session/event-file');
+    const file = (await EventFile.open(eventFile(path)))!;
+    const topics: (string | null)[] = [];
+    for (let chunk = 0; chunk < file.chunks; chunk++)
+      for (const event of await file.chunk(chunk)) topics.push(topicOf(event));
+    await file.close();
+    expect(topics.filter((topic) => topic === 'intent')).toHaveLength(batches);
+    await source.dispose();
+  });
+
   it('never overwrites, and wants its ending', async () => {
     const { inspector } = await openInspector(place.checkpoint);
     const taken = join(place.folder, 'taken.moesession');
