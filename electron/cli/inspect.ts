@@ -6,6 +6,7 @@ import { Checkpoint, type OpenedLayer } from '../engine/checkpoint/checkpoint';
 import { type BlockScaleHealth, blockScaleHealth } from '../engine/layer/block-scale-health';
 import { loadLayer, type Merge } from '../engine/layer/load-layer';
 import { readScaleRanges, type ScaleRanges } from '../engine/layer/scales';
+import type { NativeBinding } from '../engine/native/binding';
 import { CliContext, ReportedError } from './context';
 import { addOptions, contractOption, jsonOption, layerOption, mergeOption } from './options';
 import { bytesText, number, percent, table } from './text';
@@ -51,19 +52,30 @@ async function inspect(path: string, options: InspectOptions, command: Command):
 
 async function inspectLayers(checkpoint: Checkpoint, context: CliContext): Promise<InspectedLayer[]> {
   const inspected: InspectedLayer[] = [];
+  const binding = bindingOrNull(context);
   for (const layer of checkpoint.layers) {
-    if (!layer.plan) {
+    if (!layer.plan || !binding) {
       inspected.push({ layer, ranges: null, error: layer.error });
       continue;
     }
     try {
       context.progress('reading scales', inspected.length, checkpoint.layers.length);
-      inspected.push({ layer, ranges: await readScaleRanges(checkpoint, layer.plan, context.binding()), error: null });
+      inspected.push({ layer, ranges: await readScaleRanges(checkpoint, layer.plan, binding), error: null });
     } catch (thrown) {
       inspected.push({ layer, ranges: null, error: AppError.from(thrown) });
     }
   }
   return inspected;
+}
+
+/** Names and shapes need no addon; only the scales do. */
+function bindingOrNull(context: CliContext): NativeBinding | null {
+  try {
+    return context.binding();
+  } catch (thrown) {
+    context.warn(`scales are not read: ${AppError.from(thrown).message}`);
+    return null;
+  }
 }
 
 async function inspectLayer(

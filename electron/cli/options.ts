@@ -1,4 +1,5 @@
 /** Options that several commands share, with the same words everywhere. */
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { contracts } from '../contract/layer';
 
@@ -20,8 +21,12 @@ export const mergeOption = () =>
     .default('max');
 export const contractOption = () =>
   new Option('--contract <contract>', 'scale contract').choices([...contracts]).default('unit-alpha');
+/** A library is named by its path: without this, a bare file name would be looked for among the system's libraries. */
+const providerName = (text: string) => (text === 'cpu' || text === 'reference' ? text : resolve(text));
 export const providerOption = () =>
-  new Option('--provider <provider>', 'cpu, reference, or the path of a provider library').default('cpu');
+  new Option('--provider <provider>', 'cpu, reference, or the path of a provider library')
+    .argParser(providerName)
+    .default('cpu');
 export const thresholdOption = (fallback?: number) => {
   const option = new Option('--threshold <tokens>', 'cutlass_prefill_threshold in tokens; 0 = pure b12x').argParser(
     wholeNumber(0),
