@@ -1,4 +1,4 @@
-/** Subject: what is selected, shared by all panels: a batch, a tensor, an element of it. */
+/** Subject: what is selected, shared by all panels: a batch, a token and an expert of it, a tensor, an element of it. */
 import { create } from 'zustand';
 import type { BatchDetail } from '../../electron/contract/batch';
 import { AppError, type AppErrorData } from '../../electron/contract/errors';
@@ -17,6 +17,10 @@ export interface SelectionState {
   detail: BatchDetail | null;
   detailError: AppErrorData | null;
   loading: boolean;
+  /** token of that batch that a picked element belongs to, e.g. the worst one of Diff; null = none */
+  token: number | null;
+  /** expert that the element's routed pair went to, or whose load is looked at; null = none, e.g. where slots are already summed */
+  expert: number | null;
   /** id of the tensor shown in Scales, e.g. "b12x/w13_weight_scale"; null = the panel's own first choice */
   tensor: string | null;
   /** element picked in that tensor */
@@ -28,6 +32,8 @@ export const useSelection = create<SelectionState>(() => ({
   detail: null,
   detailError: null,
   loading: false,
+  token: null,
+  expert: null,
   tensor: null,
   element: null,
 }));
@@ -39,6 +45,7 @@ export async function selectBatch(batch: number | null, options: { reload?: bool
   const state = useSelection.getState();
   if (batch === state.batch && !options.reload && (state.detail || state.loading)) return;
   underWay?.abort();
+  if (batch !== state.batch) useSelection.setState({ token: null, expert: null });
   if (batch === null) {
     useSelection.setState({ batch: null, detail: null, detailError: null, loading: false });
     return;
@@ -53,6 +60,14 @@ export async function selectBatch(batch: number | null, options: { reload?: bool
     if (abort.signal.aborted) return;
     useSelection.setState({ detail: null, detailError: AppError.from(thrown).toData(), loading: false });
   }
+}
+
+/**
+ * Marks a token and an expert of the selected batch, so that Batch and Routing follow an element picked elsewhere.
+ * Select the batch first: another batch forgets both.
+ */
+export function selectRouted(token: number | null, expert: number | null): void {
+  useSelection.setState({ token, expert });
 }
 
 /** Selects a tensor and forgets the element of the one before. */
