@@ -35,6 +35,8 @@ export default defineConfig<AppOptions>({
     {
       name: 'web',
       use: { host: 'web' },
+      // What only Electron has (processes, its sandbox, its scheme) is not a spec of the web host.
+      testIgnore: '**/electron-*.spec.ts',
       // Another Chromium draws text and lines a little differently; a missing panel or a wrong colour is far more than this.
       expect: { timeout: expectMs, toHaveScreenshot: { maxDiffPixelRatio: 0.06, threshold: 0.3 } },
     },
