@@ -30,7 +30,7 @@ int read_choice(const char* variable, const std::string& first, const std::strin
 
 Layer::Layer(const moe_layer_desc& desc)
     : shape_(checked(desc)), kernels_(kernels(choose_simd())),
-      direct_micro_scale_(static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "multiplier", "divider"))),
+      direct_micro_scale_(static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "divider", "multiplier"))),
       reciprocal_(static_cast<Reciprocal>(read_choice("MOESCOPE_RECIPROCAL", "exact", "fp32"))), b12x_(b12x_scales(desc)) {
   if (desc.threshold > 0) cutlass_ = cutlass_scales(desc);
   shape_.tensors = nullptr;

@@ -12,11 +12,12 @@ namespace moe::cpu {
 
 /// How direct micro uses the activation scale it is handed (domain: hazard H3).
 enum class DirectMicroScale {
-  /// As FlashInfer main of 2026-08-22 does: the small scale that the other b12x kernels divide by is MULTIPLIED, so for
-  /// scales other than 1 each GEMM is off by about its square. Default, because it is what runs.
-  kMultiplier,
-  /// As the other b12x kernels do. MOESCOPE_DIRECT_MICRO_SCALE=divider: to see how much of a difference H3 alone makes.
+  /// By dividing, as the other b12x kernels do and as the scale contracts mean it. Default.
   kDivider,
+  /// As the source of FlashInfer main of 2026-08-22 reads: the small scale that the other kernels divide by is
+  /// MULTIPLIED, so for scales other than 1 each GEMM is off by about its square and nothing is left of y. Derived from
+  /// source and never seen on hardware, so it has to be asked for: MOESCOPE_DIRECT_MICRO_SCALE=multiplier.
+  kMultiplier,
 };
 
 /// How `rcp.approx` of the fast-math quantizers is modelled: its last bit is not knowable on a CPU.
