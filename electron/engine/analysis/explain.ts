@@ -1,0 +1,133 @@
+/**
+ * How much of the squared error between two outputs each cause carries: one cause is undone at a time in a deterministic model
+ * of the pipeline and everything is computed again (native/explain). Shares, interaction and rest sum to 1 by construction.
+ */
+import { AppError } from '../../contract/errors';
+import type { Contract, Decision } from '../../contract/layer';
+import type { BatchTensors } from '../layer/wrapper';
+import type { CancelFlag, CheckpointLayer, NativeTensor } from '../native/binding';
+import type {
+  Attribution,
+  CauseId,
+  Deviation,
+  Diagnosis,
+  ExplainBinding,
+  ModelledPath,
+} from '../native/explain-binding';
+import { causeTexts } from './explain-causes';
+
+export interface ExplainContext {
+  binding: ExplainBinding;
+  checkpoint: CheckpointLayer;
+  contract: Contract;
+  /** the dispatch decision for a forced path: gives kernel and tiles */
+  decide: (tokens: number, force: 'b12x' | 'cutlass') => Decision;
+}
+
+/** One side of a pair. `tensors`: "y" and known taps as observed; absent: what the model of this path gives. */
+export interface ObservedSide {
+  path: 'b12x' | 'cutlass';
+  tensors?: Record<string, NativeTensor>;
+}
+
+export interface ExplainOptions {
+  /** of the bootstrap and of the orders that make up the noise floor; default 1 */
+  seed?: number;
+  /** bootstrap resamples of the tokens; default 1000 */
+  resamples?: number;
+  cancel?: CancelFlag;
+}
+
+export interface ExplainedCause {
+  id: CauseId;
+  name: string;
+  explanation: string;
+  reference: string;
+  /** share of the squared error: (E - E with this cause undone alone) / E */
+  share: number;
+  /** 95 %, tokens resampled */
+  interval: [number, number];
+  /** NRMSE against B when this cause alone is left in */
+  nrmseAlone: number;
+  /** true: the documented pipelines of the two sides do not have it, it was found in what was observed */
+  fault: boolean;
+}
+
+export interface ErrorExplanation {
+  /** largest share first */
+  causes: ExplainedCause[];
+  /** 1 - sum of shares - rest */
+  interaction: number;
+  /** share that is left when every cause is undone: not explained */
+  rest: number;
+  /** E = ||y_A - y_B||^2, and sqrt(E) / ||y_B|| */
+  total: { energy: number; nrmse: number };
+  /** of side A against its documented pipeline, where A was observed */
+  diagnosis: Diagnosis | null;
+}
+
+/**
+ * Explains ||y_A - y_B||^2 of one batch. Causes are those in which the documented pipelines of the two sides differ, and
+ * those that A has beyond its documented pipeline as far as its observed tensors show it (`diagnose`).
+ * @throws AppError / NativeError `unsupported` for a layer without input scales (W4A16: no CUTLASS path), `wrong-shape` for a
+ *   tensor that does not fit the batch, `cancelled`
+ */
+export async function explain(
+  context: ExplainContext,
+  { a, b }: { a: ObservedSide; b: ObservedSide },
+  batch: BatchTensors,
+  options: ExplainOptions = {},
+): Promise<ErrorExplanation> {
+  const { binding, checkpoint, contract } = context;
+  const { seed = 1, resamples = 1000, cancel } = options;
+  const input = { ...batch, ...(cancel && { cancel }), checkpoint, contract, seed };
+  const diagnosis = a.tensors
+    ? await binding.diagnose({ ...input, model: modelled(context, batch.tokens, a.path), observed: a.tensors })
+    : null;
+  const deviations: Deviation[] = (diagnosis?.deviations ?? []).map(({ cause, site, variant }) => ({
+    cause,
+    site,
+    variant,
+  }));
+  const attribution = await binding.attribute({
+    ...input,
+    resamples,
+    a: modelled(context, batch.tokens, a.path),
+    b: modelled(context, batch.tokens, b.path),
+    deviations,
+    ...observedOutput('observedA', a),
+    ...observedOutput('observedB', b),
+  });
+  return { ...summarize(attribution, new Set(deviations.map(({ cause }) => cause))), diagnosis };
+}
+
+function modelled(context: ExplainContext, tokens: number, path: 'b12x' | 'cutlass'): ModelledPath {
+  const { kernel, tileM, tileN } = context.decide(tokens, path);
+  return { path, kernel, tileM, tileN };
+}
+
+function observedOutput<Key extends string>(key: Key, side: ObservedSide): { [K in Key]?: NativeTensor } {
+  if (!side.tensors) return {};
+  const y = side.tensors.y;
+  if (!y)
+    throw new AppError({
+      code: 'usage',
+      message: `The observed ${side.path} side has no output tensor "y".`,
+      subject: key,
+    });
+  return { [key]: y } as { [K in Key]?: NativeTensor };
+}
+
+function summarize(
+  { causes, interaction, rest, total }: Attribution,
+  faults: ReadonlySet<CauseId>,
+): Omit<ErrorExplanation, 'diagnosis'> {
+  return {
+    causes: causes
+      .map((cause) => ({ ...cause, ...causeTexts[cause.id], fault: faults.has(cause.id) }))
+      .sort((first, second) => second.share - first.share),
+    interaction,
+    rest,
+    total,
+  };
+}
