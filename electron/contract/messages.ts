@@ -16,6 +16,7 @@ import {
   WhatIfSchema,
 } from './batch';
 import { AppErrorSchema } from './errors';
+import { HazardReportSchema } from './hazards';
 import { CheckpointSummarySchema, contracts, LayerSummarySchema, OriginSchema, paths } from './layer';
 import { BookmarkSchema, EngineStateSchema, SessionInfoSchema, WorkloadChangeSchema, WorkloadSchema } from './session';
 import { PickSchema, TensorDescriptorSchema, TensorStatsSchema } from './tensor';
@@ -93,6 +94,8 @@ export const requests = {
     z.object({ ...tensorId, plane: z.number().int(), row: z.number().int(), column: z.number().int() }),
     PickSchema,
   ),
+  /** hazards of the layer that is looked at, live or recorded */
+  'hazards.list': request(none, HazardReportSchema),
   'diff.stages': request(
     z.object({
       batch: batchIndex,

@@ -16,12 +16,19 @@ import type { EnginePort } from '../contract/transport';
 import { Inspector, type InspectorOptions } from './inspector';
 import { batchHandlers } from './requests/batches';
 import type { Call, Handler, Handlers } from './requests/handler';
+import { hazardHandlers } from './requests/hazards';
 import { runHandlers } from './requests/run';
 import { sessionHandlers } from './requests/sessions';
 import { tensorHandlers } from './requests/tensors';
 import { BatchFeed } from './run/batch-feed';
 
-const handlers: Handlers<RequestName> = { ...runHandlers, ...batchHandlers, ...tensorHandlers, ...sessionHandlers };
+const handlers: Handlers<RequestName> = {
+  ...runHandlers,
+  ...batchHandlers,
+  ...tensorHandlers,
+  ...hazardHandlers,
+  ...sessionHandlers,
+};
 
 /** State changes that come close together go out as one. */
 const stateIntervalMs = 50;

@@ -11,6 +11,11 @@ import type { MappedFile, NativeBinding } from '../native/binding';
  */
 const limits = { weight: 1, input: 16 };
 
+/** Whether a scalar, finite and above 0, is of the size that its form has. */
+export function scaleFits(value: number, what: 'weight' | 'input', convention: 'small' | 'large'): boolean {
+  return convention === 'small' ? value < limits[what] : value > 1 / limits[what];
+}
+
 /** One fp32 scalar, checked: finite, above 0, and of the size that its form has. */
 export function readScale(
   tensor: CatalogTensor,
@@ -31,8 +36,7 @@ export function readScale(
     });
   }
   const limit = limits[what];
-  const fits = convention === 'small' ? value < limit : value > 1 / limit;
-  if (fits) return value;
+  if (scaleFits(value, what, convention)) return value;
   throw new AppError({
     code: 'bad-scale',
     message: `Scale ${tensor.name} contradicts its name: it looks like the ${convention === 'small' ? 'large form (2688 / amax)' : 'small form (amax / 2688)'}.`,

@@ -298,6 +298,23 @@ export interface MakeProjectionRequest {
   scales: 'realistic' | 'power-of-two';
 }
 
+/** Blocks of 16 elements, counted by the byte of their scale (native/core/hazards/block_census.h). */
+export interface BlockCensus {
+  /**
+   * Float64 [planes * 256 * 8]: blocks by scale byte and by the magnitude code of their largest element, 0 (all codes +-0) to
+   * 7 (6.0). Without codes every block counts as 7.
+   */
+  blocks: Float64Array;
+  /** Float64 [planes * 256]: sum of the squared codes of those blocks, in quarters; 0 without codes. */
+  energy: Float64Array;
+}
+/** R^2 of log2(scale) by rows and columns, 0..1, read as linear and as 128x4 tiles; `chance`: what independent blocks give. */
+export interface LayoutEvidence {
+  linear: number;
+  tiled: number;
+  chance: number;
+}
+
 export interface NativeBinding {
   /** simd: levels compiled in, best first; active: the one chosen on this CPU. */
   info(): { version: string; napi: number; simd: string[]; activeSimd: string; threads: number };
@@ -363,6 +380,19 @@ export interface NativeBinding {
     experts: number,
     tileM: number,
   ): { rowsPerExpert: Int32Array; unique: number; paddedRows: number; maxRows: number };
+  /** Counts rows [row0, row0 + rows) of every plane; scales linear or sf128x4, codes fp4 of the same rows or null. */
+  blockCensus(
+    scales: NativeTensor,
+    codes: NativeTensor | null,
+    range: { row0: number; rows: number },
+    options?: TaskOptions,
+  ): Promise<BlockCensus>;
+  /** Per plane of a linear scale tensor; empty where the bytes cannot be unpadded 128x4 tiles. */
+  layoutEvidence(
+    scales: NativeTensor,
+    range: { row0: number; rows: number },
+    options?: TaskOptions,
+  ): Promise<LayoutEvidence[]>;
   /** Quantizes random weights with our own quantizer: packed [N,K/2], block scales [N,K/16], s2. For make-checkpoint. */
   makeProjection(request: MakeProjectionRequest): Promise<{ packed: Uint8Array; scale: Uint8Array; s2: number }>;
   /** x ~ N(0, sigma) as BF16 bits, from a counter-based generator: same seed, same bits, everywhere. */
