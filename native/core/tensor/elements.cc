@@ -96,6 +96,22 @@ uint64_t PlaneReader::bits(int64_t row, int64_t column) const {
   return pattern;
 }
 
+void PlaneReader::row_codes(int64_t row, int64_t columns, uint8_t* out) const {
+  if (layout_ == Layout::kSf128x4) {
+    // Four columns are neighbours in storage, and storage is padded to them.
+    for (int64_t column = 0; column < columns; column += 4) std::memcpy(out + column, base_ + offset_128x4(row, column, k_tiles_), 4);
+  } else if (layout_ == Layout::kFp4) {
+    const uint8_t* packed = base_ + row * stride_;
+    for (int64_t column = 0; column < columns; column += 2) {
+      const uint8_t byte = packed[column >> 1];
+      out[column] = byte & 15U;
+      out[column + 1] = static_cast<uint8_t>(byte >> 4U);
+    }
+  } else {
+    std::memcpy(out, base_ + row * stride_, static_cast<size_t>(columns));
+  }
+}
+
 int32_t code_count(const Tensor& tensor) {
   if (tensor.layout == Layout::kFp4) return 16;
   return tensor.dtype == DType::kU8 || tensor.dtype == DType::kF8E4m3 ? 256 : 0;

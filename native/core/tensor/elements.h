@@ -29,6 +29,8 @@ class PlaneReader {
 
   /// Bit pattern at a logical position, which must be inside rows x columns.
   uint64_t bits(int64_t row, int64_t column) const;
+  /// Codes of columns [0, columns) of a row, for tensors with code_count() > 0. `out` has room for columns + 4 bytes.
+  void row_codes(int64_t row, int64_t columns, uint8_t* out) const;
   Element at(int64_t row, int64_t column) const { return decode_element(dtype_, layout_, bits(row, column)); }
 
  private:

@@ -7,6 +7,7 @@
 
 #include "core/error/error.h"
 #include "core/layout/scale_layout.h"
+#include "core/tensor/pyramid.h"
 #include "core/tensor/sha256.h"
 
 namespace moe {
@@ -28,8 +29,10 @@ void ensure(const Tensor& tensor) {
 std::vector<uint64_t> count_codes(const Tensor& tensor, int64_t plane) {
   std::vector<uint64_t> counts(256, 0);
   const PlaneReader reader(tensor, plane);
+  std::vector<uint8_t> codes(static_cast<size_t>(tensor.columns) + 4);
   for (int64_t row = 0; row < tensor.rows; ++row) {
-    for (int64_t column = 0; column < tensor.columns; ++column) ++counts[reader.bits(row, column)];
+    reader.row_codes(row, tensor.columns, codes.data());
+    for (int64_t column = 0; column < tensor.columns; ++column) ++counts[codes[static_cast<size_t>(column)]];
   }
   counts.resize(static_cast<size_t>(code_count(tensor)));
   return counts;
@@ -90,21 +93,6 @@ void check_tile(const TileRequest& r, int64_t planes, int64_t rows, int64_t colu
   }
 }
 
-void TileCell::add(double value, Kind kind) {
-  switch (kind) {
-    case Kind::kNaN: marks_ |= kMarkNaN; return;
-    case Kind::kZero: marks_ |= kMarkZero; break;
-    case Kind::kSubnormal: marks_ |= kMarkSubnormal; break;
-    case Kind::kSaturated:
-    case Kind::kInfinite: marks_ |= kMarkSaturated; break;
-    case Kind::kNormal: break;
-  }
-  min_ = count_ == 0 ? value : std::min(min_, value);
-  max_ = count_ == 0 ? value : std::max(max_, value);
-  sum_ += value;
-  ++count_;
-}
-
 void TileCell::store(Tile& out, size_t index) const {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   out.min[index] = count_ == 0 ? nan : static_cast<float>(min_);
@@ -123,6 +111,9 @@ Tile tile(const Tensor& tensor, const TileRequest& request, const Task& task) {
   ensure(tensor);
   Tile out = new_tile(request);
   const PlaneReader reader(tensor, request.plane);
+  // Below 256 elements a cell no block of the pyramid is whole: the elements themselves are read.
+  const bool reduced = request.rows * request.columns >= 256 * request.out_rows * request.out_columns;
+  const std::shared_ptr<const Pyramid> pyramid = reduced ? pyramid_of(tensor, request.plane, task) : nullptr;
   parallel_for(request.out_rows, task, [&](int64_t cell_row) {
     const int64_t row_begin = request.row0 + cell_row * request.rows / request.out_rows;
     const int64_t row_end = request.row0 + (cell_row + 1) * request.rows / request.out_rows;
@@ -130,10 +121,14 @@ Tile tile(const Tensor& tensor, const TileRequest& request, const Task& task) {
       const int64_t column_begin = request.column0 + cell_column * request.columns / request.out_columns;
       const int64_t column_end = request.column0 + (cell_column + 1) * request.columns / request.out_columns;
       TileCell cell;
-      for (int64_t row = row_begin; row < row_end; ++row) {
-        for (int64_t column = column_begin; column < column_end; ++column) {
-          const Element element = reader.at(row, column);
-          cell.add(element.value, element.kind);
+      if (pyramid) {
+        pyramid->reduce(reader, {row_begin, row_end, column_begin, column_end}, cell);
+      } else {
+        for (int64_t row = row_begin; row < row_end; ++row) {
+          for (int64_t column = column_begin; column < column_end; ++column) {
+            const Element element = reader.at(row, column);
+            cell.add(element.value, element.kind);
+          }
         }
       }
       cell.store(out, static_cast<size_t>(cell_row * request.out_columns + cell_column));

@@ -10,6 +10,7 @@
 #include "core/parallel/parallel.h"
 #include "core/tensor/elements.h"
 #include "core/tensor/tensor.h"
+#include "core/tensor/tile_cell.h"
 
 namespace moe {
 
@@ -18,8 +19,6 @@ namespace moe {
 struct TileRequest {
   int64_t plane = 0, row0 = 0, rows = 0, column0 = 0, columns = 0, out_rows = 0, out_columns = 0;
 };
-
-enum : uint8_t { kMarkZero = 1, kMarkSubnormal = 2, kMarkSaturated = 4, kMarkNaN = 8 };
 
 /// [out_rows * out_columns] each. NaN elements are left out of min, max and mean (NaN where nothing else is there) and
 /// set kMarkNaN; infinities count as saturated.
@@ -49,21 +48,10 @@ struct Pick {
 /// out_rows or out_columns is not from 1 to rows or columns.
 void check_tile(const TileRequest& request, int64_t planes, int64_t rows, int64_t columns, const std::string& name);
 
-/// Collects one cell: what tile() and a difference of two tensors share.
-class TileCell {
- public:
-  void add(double value, Kind kind);
-  void store(Tile& tile, size_t index) const;
-
- private:
-  double min_ = 0, max_ = 0, sum_ = 0;
-  uint64_t count_ = 0;
-  uint8_t marks_ = 0;
-};
-
 /// An empty tile of the request's size.
 Tile new_tile(const TileRequest& request);
 
+/// Large planes are read through their pyramid (core/tensor/pyramid.h), which the first such tile makes.
 Tile tile(const Tensor& tensor, const TileRequest& request, const Task& task);
 /// Counts by code: 256 for E4M3 and U8, 16 for fp4; for wider types 64 bins floor(log2 |x|) + 40, clamped to 0..63 (zero
 /// in bin 0, infinity in bin 63, NaN left out). Plane -1 = all. Padding is not counted.
