@@ -36,22 +36,6 @@ int32_t taps_argument(const Napi::Value& value, const std::string& where) {
   return mask;
 }
 
-RunInput run_argument(const Fields& fields) {
-  RunInput input;
-  input.tokens = static_cast<int32_t>(fields.integer("tokens", 0, 1 << 24));
-  input.x = fields.vector<uint16_t>("x");
-  input.topk_ids = fields.vector<int32_t>("topkIds");
-  input.topk_weights = fields.vector<float>("topkWeights");
-  input.path = static_cast<moe_path>(to_choice(fields.value("path"), fields.path("path"), kPaths));
-  input.kernel = static_cast<moe_kernel>(to_choice(fields.value("kernel"), fields.path("kernel"), kKernels));
-  input.tile_m = static_cast<int32_t>(fields.integer("tileM", 0, 1 << 20));
-  input.tile_n = static_cast<int32_t>(fields.integer("tileN", 0, 1 << 20));
-  input.taps = taps_argument(fields.value("taps"), fields.path("taps"));
-  input.deterministic = fields.flag("deterministic");
-  input.seed = to_u64(fields.value("seed"), fields.path("seed"));
-  return input;
-}
-
 Napi::Value run_object(Napi::Env env, RunOutput& output) {
   Napi::Object tensors = Napi::Object::New(env);
   for (Tensor& tensor : output.tensors) {
@@ -88,6 +72,22 @@ Napi::Value open_provider(const Napi::CallbackInfo& info) {
 }
 
 }  // namespace
+
+RunInput run_argument(const Fields& fields) {
+  RunInput input;
+  input.tokens = static_cast<int32_t>(fields.integer("tokens", 0, 1 << 24));
+  input.x = fields.vector<uint16_t>("x");
+  input.topk_ids = fields.vector<int32_t>("topkIds");
+  input.topk_weights = fields.vector<float>("topkWeights");
+  input.path = static_cast<moe_path>(to_choice(fields.value("path"), fields.path("path"), kPaths));
+  input.kernel = static_cast<moe_kernel>(to_choice(fields.value("kernel"), fields.path("kernel"), kKernels));
+  input.tile_m = static_cast<int32_t>(fields.integer("tileM", 0, 1 << 20));
+  input.tile_n = static_cast<int32_t>(fields.integer("tileN", 0, 1 << 20));
+  input.taps = taps_argument(fields.value("taps"), fields.path("taps"));
+  input.deterministic = fields.flag("deterministic");
+  input.seed = to_u64(fields.value("seed"), fields.path("seed"));
+  return input;
+}
 
 Napi::Function ProviderWrap::define(Napi::Env env) {
   return DefineClass(env, kName,
@@ -145,7 +145,8 @@ Napi::Value ProviderWrap::create_layer(const Napi::CallbackInfo& info) {
 }
 
 Napi::Function ProviderLayerWrap::define(Napi::Env env) {
-  return DefineClass(env, kName, {InstanceMethod<&ProviderLayerWrap::run>("run"), InstanceMethod<&ProviderLayerWrap::destroy>("destroy")});
+  return DefineClass(env, kName, {InstanceMethod<&ProviderLayerWrap::run>("run"), InstanceMethod<&ProviderLayerWrap::history>("history"),
+                                  InstanceMethod<&ProviderLayerWrap::resum_noise>("resumNoise"), InstanceMethod<&ProviderLayerWrap::destroy>("destroy")});
 }
 
 Napi::Value ProviderLayerWrap::run(const Napi::CallbackInfo& info) {

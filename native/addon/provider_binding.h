@@ -30,8 +30,13 @@ class ProviderLayerWrap : public Handle<ProviderLayerWrap, ProviderLayer> {
 
  private:
   Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value history(const Napi::CallbackInfo& info);
+  Napi::Value resum_noise(const Napi::CallbackInfo& info);
   /// The native layer goes when the last run that holds it ends.
   Napi::Value destroy(const Napi::CallbackInfo& info);
 };
+
+/// A RunRequest. @throws Error `usage`
+RunInput run_argument(const Fields& fields);
 
 }  // namespace moe::addon

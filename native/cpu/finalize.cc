@@ -120,6 +120,22 @@ void Finalizer::fc2(int64_t pair, float* out) const {
   }
 }
 
+std::vector<Finalizer::Step> Finalizer::steps(int64_t token_in_chunk, const float* weights, int64_t column) const {
+  std::vector<Step> out;
+  const bool in_bf16 = reduction_ == Reduction::kSlices || reduction_ == Reduction::kGatedDynamic;
+  float sum = 0;
+  for (int64_t slot = 0; slot < top_k_; ++slot) {
+    for (int64_t slice = 0; slice < slices_; ++slice) {
+      const int64_t at = ((token_in_chunk * top_k_ + slot) * slices_ + slice) * hidden_ + column;
+      float value = reduction_ == Reduction::kDirectMicro ? sums_[at] : bf16_decode(contributions_[at]);
+      if (reduction_ == Reduction::kCutlass) value *= weights[slot];
+      sum = in_bf16 ? bf16_round(sum + value) : sum + value;
+      out.push_back({slot, slice, value, sum});
+    }
+  }
+  return out;
+}
+
 uint64_t Finalizer::bytes() const { return contributions_.size() * 2 + (sums_.size() + fc2_.size()) * sizeof(float); }
 
 }  // namespace moe::cpu

@@ -27,6 +27,16 @@ class Finalizer {
   /// direct micro. Kept only when asked for.
   void keep_fc2(bool keep);
   void fc2(int64_t pair, float* out) const;
+  /// One slice's part of it, of one column.
+  float fc2_of_slice(int64_t pair, int64_t slice, int64_t column) const { return fc2_[(pair * slices_ + slice) * hidden_ + column]; }
+
+  /// One addition of reduce() in its deterministic order: what is added and the sum afterwards.
+  struct Step {
+    int64_t slot, slice;
+    float value, sum;
+  };
+  /// The additions behind one column of a token; y is the last sum, rounded to bf16 where it is not already.
+  std::vector<Step> steps(int64_t token_in_chunk, const float* weights, int64_t column) const;
 
   uint64_t bytes() const;
 

@@ -14,10 +14,10 @@ constexpr int64_t kChunk = 1 << 16;
 
 /// Sums over one chunk.
 struct Partial {
-  double difference_sq = 0, a_sq = 0, b_sq = 0, product = 0;
+  double difference_sq = 0, a_sq = 0, b_sq = 0, product = 0, a_sum = 0, b_sum = 0;
   double max_abs = -1;
   int64_t max_abs_index = 0;
-  int64_t within = 0, nan_a = 0, nan_b = 0;
+  int64_t within = 0, nan_a = 0, nan_b = 0, numbers = 0;
   std::array<double, kUlpBins> ulp{};
   std::vector<Difference> worst;
 };
@@ -83,6 +83,9 @@ Partial compare_chunk(int64_t begin, int64_t count, const double* a, const doubl
     out.a_sq += a[i] * a[i];
     out.b_sq += b[i] * b[i];
     out.product += a[i] * b[i];
+    out.a_sum += a[i];
+    out.b_sum += b[i];
+    ++out.numbers;
     if (difference > out.max_abs) {
       out.max_abs = difference;
       out.max_abs_index = element.index;
@@ -97,6 +100,9 @@ void merge(Partial& total, const Partial& part) {
   total.a_sq += part.a_sq;
   total.b_sq += part.b_sq;
   total.product += part.product;
+  total.a_sum += part.a_sum;
+  total.b_sum += part.b_sum;
+  total.numbers += part.numbers;
   total.within += part.within;
   total.nan_a += part.nan_a;
   total.nan_b += part.nan_b;
@@ -106,6 +112,20 @@ void merge(Partial& total, const Partial& part) {
     total.max_abs = part.max_abs;
     total.max_abs_index = part.max_abs_index;
   }
+}
+
+/// PCC from the sums. A variance below the rounding of its own sums (n * 2^-52 of the mean square) is none.
+double correlation(const Partial& total) {
+  const auto n = static_cast<double>(total.numbers);
+  if (n == 0) return 1;
+  const auto variance = [&](double square, double sum) {
+    const double v = square - sum * sum / n;
+    return v > square * n * 0x1p-52 ? v : 0;
+  };
+  const double va = variance(total.a_sq, total.a_sum);
+  const double vb = variance(total.b_sq, total.b_sum);
+  if (va == 0 || vb == 0) return va == vb ? 1 : 0;
+  return std::clamp((total.product - total.a_sum * total.b_sum / n) / (std::sqrt(va) * std::sqrt(vb)), -1.0, 1.0);
 }
 
 }  // namespace
@@ -143,6 +163,7 @@ Comparison compare(int64_t count, const ValueReader& a, const ValueReader& b, co
     out.cosine = norms > 0 ? total.product / norms : 0;
     out.best_scale = total.b_sq > 0 ? total.product / total.b_sq : 0;
   }
+  out.pcc = correlation(total);
   out.within_tolerance = count > 0 ? static_cast<double>(total.within) / static_cast<double>(count) : 1;
   out.nan_a = total.nan_a;
   out.nan_b = total.nan_b;

@@ -33,6 +33,8 @@ struct Comparison {
   /// zero and a is not.
   double nrmse = 0;
   double cosine = 1;            ///< 1 when both sides are zero, 0 when one is
+  /// Pearson correlation (PCC): the cosine of the deviations from each side's mean. 1 when neither side varies and 0 when one does.
+  double pcc = 1;
   double within_tolerance = 1;  ///< share of elements with |a - b| <= atol + rtol * |b|
   double best_scale = 1;        ///< s that minimises ||a - s b||: <a, b> / <b, b>; 0 when b is zero
   int64_t nan_a = 0, nan_b = 0;

@@ -116,10 +116,7 @@ void ProviderLayer::check(const RunInput& input) const {
   }
 }
 
-RunOutput ProviderLayer::run(const RunInput& input, const Task& task) {
-  check(input);
-  const std::lock_guard lock(running_);
-  task.check();
+moe_batch ProviderLayer::batch_of(const RunInput& input, const Task& task) const {
   moe_batch batch{};
   batch.struct_size = sizeof batch;
   batch.tokens = input.tokens;
@@ -138,6 +135,21 @@ RunOutput ProviderLayer::run(const RunInput& input, const Task& task) {
   moe_layer_desc desc{};
   describe(desc);
   abi::check_batch(batch, desc);
+  return batch;
+}
+
+void ProviderLayer::inspect(const RunInput& input, const Task& task, const std::function<void(moe_layer*, const moe_batch&)>& body) {
+  check(input);
+  const std::lock_guard lock(running_);
+  task.check();
+  body(layer_, batch_of(input, task));
+}
+
+RunOutput ProviderLayer::run(const RunInput& input, const Task& task) {
+  check(input);
+  const std::lock_guard lock(running_);
+  task.check();
+  const moe_batch batch = batch_of(input, task);
 
   Collector collector;
   const moe_sink sink = collector.sink();

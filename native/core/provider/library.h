@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -62,7 +63,13 @@ class ProviderLayer {
   ///   above the provider's limit), `cancelled`, `out-of-memory`, `device-lost`, `internal`
   RunOutput run(const RunInput& input, const Task& task);
 
+  /// Hands the provider's own layer and the batch as the C ABI has it to `body`, under the rules of run(): for looking
+  /// into the built-in providers, whose layers this program knows. @throws as run, and what `body` throws
+  void inspect(const RunInput& input, const Task& task, const std::function<void(moe_layer*, const moe_batch&)>& body);
+  const Provider& provider() const { return *provider_; }
+
  private:
+  moe_batch batch_of(const RunInput& input, const Task& task) const;
   void describe(moe_layer_desc& desc) const;
   void check(const RunInput& input) const;
 
