@@ -1,20 +1,30 @@
-/** `moescope inspect`: what a checkpoint holds, layer by layer, and what loading would do to its scales. */
-import type { Command } from 'commander';
+/** `moescope inspect`: what a checkpoint or session holds, layer by layer, what loading would do to its scales, and their hazards. */
+import { existsSync } from 'node:fs';
+import { type Command, Option } from 'commander';
 import { AppError } from '../contract/errors';
+import type { HazardReport } from '../contract/hazards';
 import type { Contract } from '../contract/layer';
 import { Checkpoint, type OpenedLayer } from '../engine/checkpoint/checkpoint';
 import { type BlockScaleHealth, blockScaleHealth } from '../engine/layer/block-scale-health';
 import { loadLayer, type Merge } from '../engine/layer/load-layer';
 import { readScaleRanges, type ScaleRanges } from '../engine/layer/scales';
 import type { NativeBinding } from '../engine/native/binding';
+import { manifestFile } from '../engine/session/files';
 import { CliContext, ReportedError } from './context';
-import { addOptions, contractOption, jsonOption, layerOption, mergeOption } from './options';
+import { setExitCode } from './exit-code';
+import { failed, findingsText, hazardsOf, inspectSession } from './inspect-hazards';
+import { addOptions, contractOption, jsonOption, mergeOption, wholeNumber } from './options';
 import { bytesText, number, percent, table } from './text';
 
 interface InspectOptions {
-  layer?: number;
+  layer?: number | 'all';
   contract: Contract;
   merge: Merge;
+}
+/** What is known of one layer or of all beyond the table; null where it was not asked for. */
+interface Looked {
+  health: BlockScaleHealth[] | null;
+  hazards: HazardReport | null;
 }
 interface InspectedLayer {
   layer: OpenedLayer;
@@ -27,22 +37,36 @@ export function register(program: Command): void {
   const command = program
     .command('inspect')
     .description(
-      'layers, shapes, quantization and scales of a checkpoint; with --layer what a contract does to its block scales',
+      'layers, shapes, quantization and scales of a checkpoint; with --layer what a contract does to its block scales and the hazards of a layer or of all; of a session, the hazards of its recorded layer. Exit code 1 when a hazard is an error',
     )
-    .argument('<checkpoint>', 'checkpoint folder');
-  addOptions(command, layerOption(), contractOption(), mergeOption(), jsonOption()).action(inspect);
+    .argument('<checkpoint>', 'checkpoint folder, or a recorded session');
+  addOptions(command, layersOption(), contractOption(), mergeOption(), jsonOption()).action(inspect);
 }
+
+const layersOption = () =>
+  new Option('--layer <number>', 'layer, or all: every MoE layer').argParser((text) =>
+    text === 'all' ? text : wholeNumber(0)(text),
+  );
 
 async function inspect(path: string, options: InspectOptions, command: Command): Promise<void> {
   const context = new CliContext(command);
+  if (existsSync(manifestFile(path))) {
+    if (failed(await inspectSession(path, context))) setExitCode(command, 1);
+    return;
+  }
   const checkpoint = await Checkpoint.open(path, context.signal);
   try {
     const layers = await inspectLayers(checkpoint, context);
-    const health = options.layer === undefined ? null : await inspectLayer(checkpoint, options.layer, options, context);
-    const broken = layers.find((layer) => layer.error);
-    context.result(asData(checkpoint, layers, health, broken?.error ?? null), () =>
-      asText(checkpoint, layers, health, options),
+    const single = typeof options.layer === 'number' ? options.layer : null;
+    const health = single === null ? null : await inspectLayer(checkpoint, single, options, context);
+    const asked = { ...options, ...(single === null ? {} : { layers: [single] }) };
+    const hazards = options.layer === undefined ? null : await hazardsOf(checkpoint, asked, context);
+    // With all layers looked at, a broken one is a finding among the others.
+    const broken = options.layer === 'all' ? undefined : layers.find((layer) => layer.error);
+    context.result(asData(checkpoint, layers, { health, hazards, error: broken?.error ?? null }), () =>
+      asText(checkpoint, layers, { health, hazards }, options),
     );
+    if (hazards && failed(hazards)) setExitCode(command, 1);
     // The table is useful also when a layer is broken; the error and its exit code follow it (in JSON it is in the object).
     if (broken?.error) throw context.json ? new ReportedError(broken.error) : broken.error;
   } finally {
@@ -94,8 +118,7 @@ async function inspectLayer(
 function asData(
   checkpoint: Checkpoint,
   layers: readonly InspectedLayer[],
-  health: BlockScaleHealth[] | null,
-  error: AppError | null,
+  { health, hazards, error }: Looked & { error: AppError | null },
 ) {
   return {
     ...checkpoint.summary,
@@ -106,6 +129,7 @@ function asData(
       error: fault?.toData() ?? null,
     })),
     ...(health && { blockScales: health }),
+    ...hazards,
     ...(error && { error: error.toData() }),
   };
 }
@@ -118,7 +142,7 @@ const rangeText = (range: { min: number; max: number } | null | undefined): stri
 function asText(
   checkpoint: Checkpoint,
   layers: readonly InspectedLayer[],
-  health: BlockScaleHealth[] | null,
+  { health, hazards }: Looked,
   options: InspectOptions,
 ): string {
   const { summary } = checkpoint;
@@ -162,6 +186,7 @@ function asText(
   if (notes.length > 0) lines.push('', ...notes);
   if (summary.warnings.length > 0) lines.push('', ...summary.warnings.map((warning) => `warning: ${warning}`));
   if (health) lines.push('', healthText(health, options));
+  if (hazards) lines.push('', findingsText(hazards));
   return lines.join('\n');
 }
 

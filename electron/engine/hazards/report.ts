@@ -156,7 +156,7 @@ export interface SourceOptions {
 /** The layer that a window looks at, live or recorded, with its prepared parameters. */
 export async function sourceHazards(
   binding: NativeBinding,
-  source: Source,
+  source: Pick<Source, 'shape' | 'contract' | 'layerTensors'>,
   { summary, meantActivations, rules }: SourceOptions,
   task: TaskOptions = {},
 ): Promise<HazardReport> {
