@@ -18,6 +18,7 @@ import {
 import { AppErrorSchema } from './errors';
 import { HazardReportSchema } from './hazards';
 import { CheckpointSummarySchema, contracts, LayerSummarySchema, OriginSchema, paths } from './layer';
+import { BatchRoutingSchema, RoutingWindowSchema } from './routing';
 import { BookmarkSchema, EngineStateSchema, SessionInfoSchema, WorkloadChangeSchema, WorkloadSchema } from './session';
 import { PickSchema, TensorDescriptorSchema, TensorStatsSchema } from './tensor';
 
@@ -81,6 +82,17 @@ export const requests = {
     z.object({ batch: batchIndex, path: z.enum(['b12x', 'cutlass']) }),
     z.object({ microseconds: z.number(), nrmse: z.number(), cosine: z.number(), identical: z.boolean() }),
   ),
+  /** Load of the experts over batches first..last, as cells */
+  'routing.window': request(
+    z.object({
+      first: z.number(),
+      last: z.number(),
+      columns: z.number().int().min(1).max(2000),
+      rows: z.number().int().min(1).max(1024),
+    }),
+    RoutingWindowSchema,
+  ),
+  'routing.batch': request(z.object({ batch: batchIndex }), BatchRoutingSchema),
   'tensor.list': request(z.object({ batch: batchIndex.optional() }), z.array(TensorDescriptorSchema)),
   'tensor.tile': request(z.object({ ...tensorId, plane: z.number().int(), ...rectangle }), TileSchema),
   /** this tensor divided by the other, element by element (b12x against CUTLASS ratio map) */

@@ -17,6 +17,7 @@ import { Inspector, type InspectorOptions } from './inspector';
 import { batchHandlers } from './requests/batches';
 import type { Call, Handler, Handlers } from './requests/handler';
 import { hazardHandlers } from './requests/hazards';
+import { routingHandlers } from './requests/routing';
 import { runHandlers } from './requests/run';
 import { sessionHandlers } from './requests/sessions';
 import { tensorHandlers } from './requests/tensors';
@@ -27,6 +28,7 @@ const handlers: Handlers<RequestName> = {
   ...batchHandlers,
   ...tensorHandlers,
   ...hazardHandlers,
+  ...routingHandlers,
   ...sessionHandlers,
 };
 

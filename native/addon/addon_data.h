@@ -8,6 +8,7 @@ namespace moe::addon {
 struct AddonData {
   Napi::FunctionReference cancel_flag;
   Napi::FunctionReference mapped_file;
+  Napi::FunctionReference load_history;
   Napi::FunctionReference tensor;
   Napi::FunctionReference checkpoint_layer;
   Napi::FunctionReference prepared_layer;

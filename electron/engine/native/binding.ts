@@ -17,6 +17,7 @@ import type {
   ReferenceContract,
   ScaleLayout,
 } from '../../contract/layer';
+import type { RoutingBinding } from './routing-binding';
 
 export interface NativeError extends Error {
   code: ErrorCode;
@@ -315,7 +316,7 @@ export interface LayoutEvidence {
   chance: number;
 }
 
-export interface NativeBinding {
+export interface NativeBinding extends RoutingBinding {
   /** simd: levels compiled in, best first; active: the one chosen on this CPU. */
   info(): { version: string; napi: number; simd: string[]; activeSimd: string; threads: number };
   createCancelFlag(): CancelFlag;
@@ -361,25 +362,6 @@ export interface NativeBinding {
   /** a/b element by element as a tile of one plane; both tensors are read in logical rows and columns through their own layouts. */
   ratioTile(a: NativeTensor, b: NativeTensor, request: TileRequest): Promise<Tile>;
   differenceTile(a: NativeTensor, b: NativeTensor, request: TileRequest): Promise<Tile>;
-  /** Router on float32 logits [T, E] -> ids [T, k], weights [T, k]. */
-  route(request: {
-    logits: Float32Array;
-    tokens: number;
-    experts: number;
-    topK: number;
-    scoring: 'softmax' | 'sigmoid';
-    bias: Float32Array | null;
-    renormalize: boolean;
-    scale: number;
-    groups: number;
-    topGroups: number;
-  }): { topkIds: Int32Array; topkWeights: Float32Array };
-  /** Rows per expert; unique experts; `paddedRows`: rows computed with each expert padded to tile M (waste = paddedRows - T*k). */
-  routingStats(
-    topkIds: Int32Array,
-    experts: number,
-    tileM: number,
-  ): { rowsPerExpert: Int32Array; unique: number; paddedRows: number; maxRows: number };
   /** Counts rows [row0, row0 + rows) of every plane; scales linear or sf128x4, codes fp4 of the same rows or null. */
   blockCensus(
     scales: NativeTensor,

@@ -223,7 +223,9 @@ export class LiveRun {
     await this.observer?.intent(input, decision, time);
     try {
       const completed = await this.measure(row, input, decision, workload, cancel);
-      this.keep(completed);
+      this.source.append(completed.row, stats.rowsPerExpert, decision.tileM);
+      this.source.rememberTimes(index, completed.times);
+      this.events.row(completed.row);
       await this.observer?.completed(completed);
       return completed.row;
     } catch (thrown) {
@@ -231,18 +233,12 @@ export class LiveRun {
       if (error.code === 'cancelled') throw error;
       const failed = { ...row, error: error.toData() };
       if (table.length === index) {
-        table.append(failed);
+        this.source.append(failed, stats.rowsPerExpert, decision.tileM);
         this.events.row(failed);
         await this.observer?.failed(failed, input, decision);
       }
       return failed;
     }
-  }
-
-  private keep({ row, times }: CompletedBatch): void {
-    this.source.table.append(row);
-    this.source.rememberTimes(row.index, times);
-    this.events.row(row);
   }
 
   private async measure(
@@ -265,7 +261,9 @@ export class LiveRun {
       const { decision: forced, result: other } = await runtime.run(input, otherPath, taps, cancel);
       times.push(timesOf(forced, other));
       results.push({ path: otherPath, tensors: other.tensors });
-      const { nrmse, cosine } = await runtime.binding.compare(outputOf(main.tensors), outputOf(other.tensors), {
+      // b12x against CUTLASS, whichever was decided: the rule of contract/batch.ts.
+      const [a, b] = decision.path === 'b12x' ? ([main, other] as const) : ([other, main] as const);
+      const { nrmse, cosine } = await runtime.binding.compare(outputOf(a.tensors), outputOf(b.tensors), {
         rtol: 0,
         atol: 0,
         worst: 0,

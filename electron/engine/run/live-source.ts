@@ -1,10 +1,11 @@
 /** Batches of a layer that is loaded: columns kept, everything else made again from the seed when somebody looks. */
 
-import type { Side } from '../../contract/batch';
+import type { BatchRow, Side } from '../../contract/batch';
 import type { Decision, Threshold } from '../../contract/layer';
 import type { Workload } from '../../contract/session';
 import { CausesContext, measureCauses } from '../analysis/causes';
 import type { CancelFlag } from '../native/binding';
+import type { LoadHistory } from '../native/routing-binding';
 import { layerTensor, setOfParameter } from '../tensors/layer-tensors';
 import { type BatchInput, generateBatch } from '../workload/generate';
 import { AnswerCache } from './answer-cache';
@@ -40,11 +41,13 @@ export class LiveSource implements Source {
   private readonly keptTimes = new Map<number, PathTimes[]>();
   private readonly cache = new AnswerCache(answerCacheBytes);
   private readonly causes: CausesContext;
+  private readonly history: LoadHistory;
   private lastInput: BatchInput | null = null;
 
   constructor(runtime: LayerRuntime, workload: Workload) {
     this.runtime = runtime;
     this.table = new BatchColumns(runtime.shape.topK);
+    this.history = runtime.binding.createLoadHistory(runtime.shape.experts, runtime.shape.topK);
     this.causes = new CausesContext({
       binding: runtime.binding,
       provider: runtime.provider,
@@ -72,6 +75,16 @@ export class LiveSource implements Source {
   }
   setThreshold(threshold: Threshold): void {
     pushSegment(this.thresholds, this.table.length, threshold);
+  }
+
+  /** Adds the next batch. @param tileM of its decision, 0 where the kernel has no row tiles */
+  append(row: BatchRow, rowsPerExpert: Int32Array, tileM: number): void {
+    this.table.append(row);
+    this.history.append(rowsPerExpert, tileM);
+  }
+
+  async load(): Promise<LoadHistory> {
+    return this.history;
   }
 
   rememberTimes(index: number, times: PathTimes[]): void {
@@ -181,7 +194,7 @@ export class LiveSource implements Source {
   memoryBytes(): number {
     const sets = this.runtime.summary.bytes;
     const layer = sets.fp4 + sets.b12xScales + sets.cutlassScales + sets.multipliers;
-    return this.table.bytes + this.cache.bytes + layer;
+    return this.table.bytes + this.history.bytes + this.cache.bytes + layer;
   }
 
   async dispose(): Promise<void> {

@@ -7,6 +7,7 @@ import type { BatchDetail, Cause, Side } from '../../contract/batch';
 import type { Decision, LayerShape, Path } from '../../contract/layer';
 import type { TensorDescriptor } from '../../contract/tensor';
 import type { CancelFlag, NativeTensor } from '../native/binding';
+import type { LoadHistory } from '../native/routing-binding';
 import type { BatchInput } from '../workload/generate';
 import type { BatchColumns } from './columns';
 
@@ -49,6 +50,12 @@ export interface Explanation {
   floor: number | null;
 }
 
+/** For work that goes through many batches. */
+export interface LoadProgress {
+  signal?: AbortSignal | undefined;
+  report?: ((done: number, total: number) => void) | undefined;
+}
+
 export interface Source {
   readonly kind: 'live' | 'replay';
   readonly table: BatchColumns;
@@ -69,6 +76,8 @@ export interface Source {
   rerun(index: number, path: RunPath, cancel?: CancelFlag): Promise<Rerun | Unavailable>;
   /** Causes and floor of the b12x / CUTLASS difference on this batch. */
   explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable>;
+  /** Rows per expert of batches 0..count-1 at least. */
+  load(count: number, progress: LoadProgress): Promise<LoadHistory>;
   layerTensors(): Promise<SourceTensor[]>;
   /** Provider, version, device and timing source of this batch. */
   provenance(index: number): string;

@@ -6,8 +6,19 @@ import type { Decision, Threshold } from '../../contract/layer';
 import type { SessionInfo } from '../../contract/session';
 import { fileError } from '../checkpoint/file-errors';
 import type { NativeBinding } from '../native/binding';
+import type { LoadHistory } from '../native/routing-binding';
 import { BatchColumns } from '../run/columns';
-import type { Answer, Explanation, PathTimes, Rerun, RunPath, Source, SourceTensor, Unavailable } from '../run/source';
+import type {
+  Answer,
+  Explanation,
+  LoadProgress,
+  PathTimes,
+  Rerun,
+  RunPath,
+  Source,
+  SourceTensor,
+  Unavailable,
+} from '../run/source';
 import type { BatchInput } from '../workload/generate';
 import { BlobReader } from './blob-reader';
 import { EventFile, parseEvent, topicOf } from './event-file';
@@ -15,6 +26,7 @@ import { blobFile, eventFile } from './files';
 import { infoOf } from './info';
 import { type Manifest, readManifest, writeManifest } from './manifest';
 import type { Blob, Environment, Intent, LayerTensors, RecordOf, Result, topics } from './records';
+import { RecordedLoad, type RecordedRouting } from './recorded-load';
 import { recoverSession } from './recover';
 
 /** Where a batch's events lie: chunk numbers, -1 for none. */
@@ -35,6 +47,7 @@ export class ReplaySource implements Source {
   position: number;
   private readonly file: EventFile;
   private readonly blobs: BlobReader;
+  private readonly history: RecordedLoad;
   private readonly places: Places[];
   private readonly layer: LayerTensors | null;
   private readonly thresholds: RecordOf<'threshold'>[];
@@ -53,6 +66,7 @@ export class ReplaySource implements Source {
     this.layer = scan.layer;
     this.thresholds = scan.thresholds;
     this.position = this.table.length - 1;
+    this.history = new RecordedLoad(binding, scan.environment.layer.shape, (batch) => this.routing(batch));
     const lost = [...manifest.lost, ...scan.lost];
     this.integrity = {
       complete: lost.length === 0,
@@ -181,12 +195,25 @@ export class ReplaySource implements Source {
     });
   }
 
+  load(count: number, progress: LoadProgress): Promise<LoadHistory> {
+    return this.history.upTo(count, progress);
+  }
+
+  private async routing(batch: number): Promise<RecordedRouting> {
+    const { input, decision } = await this.intent(batch);
+    const { topk_ids } = await this.blobs.tensors(input);
+    if (!topk_ids)
+      throw new AppError({ code: 'session-incomplete', message: `The input of batch ${batch} lacks its routing.` });
+    const bytes = topk_ids.read(0, topk_ids.info().bytes).slice();
+    return { topkIds: new Int32Array(bytes.buffer), tileM: decision.tileM };
+  }
+
   provenance(): string {
     return `recorded ${this.manifest.createdAt}: ${this.environment.provenance}`;
   }
 
   memoryBytes(): number {
-    return this.table.bytes;
+    return this.table.bytes + this.history.bytes;
   }
 
   async annotate(change: {
