@@ -1,0 +1,140 @@
+/** Hazards: what is wrong or risky in the scales of the layer, most severe first. */
+import { useMemo } from 'react';
+import { type Finding, type HazardCheck, type HazardReport, severities } from '../../../electron/contract/hazards';
+import { ExportButtons } from '../../charts/export-buttons';
+import { Block, EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
+import { useConnection } from '../../stores/connection';
+import { type Column, tableCsv } from '../../tables/columns';
+import { DataTable } from '../../tables/data-table';
+import { openInScales } from './commands';
+import { FindingCard } from './finding-card';
+import { expertsText, shortMeasured } from './measured';
+import { SeverityLabel } from './severity';
+import { keyOf, useHazards } from './state';
+import './hazards-panel.css';
+
+const columns: readonly Column<Finding>[] = [
+  {
+    id: 'severity',
+    header: 'severity',
+    width: '84px',
+    kind: 'text',
+    value: ({ severity }) => severity,
+    render: ({ severity }) => <SeverityLabel severity={severity} />,
+  },
+  { id: 'id', header: 'hazard', width: '196px', kind: 'text', value: ({ id }) => id },
+  {
+    id: 'place',
+    header: 'where',
+    width: '128px',
+    kind: 'text',
+    value: ({ projection, tensor }) => projection ?? tensor?.replace(/^.*\//, '') ?? 'layer',
+  },
+  {
+    id: 'experts',
+    header: 'experts',
+    width: '84px',
+    kind: 'text',
+    value: ({ experts }) => expertsText(experts),
+    render: ({ experts }) => (experts.length === 0 ? <span className="muted">all</span> : expertsText(experts)),
+  },
+  { id: 'measured', header: 'measured', width: '1fr', kind: 'text', value: shortMeasured },
+];
+
+const checkColumns: readonly Column<HazardCheck>[] = [
+  {
+    id: 'outcome',
+    header: 'outcome',
+    width: '92px',
+    kind: 'text',
+    value: ({ outcome }) => outcome,
+    render: ({ outcome }) => <span className={`outcome ${outcome}`}>{outcome.replace('-', ' ')}</span>,
+  },
+  { id: 'id', header: 'hazard', width: '196px', kind: 'text', value: ({ id }) => id },
+  {
+    id: 'what',
+    header: 'looked at, or why not',
+    width: '1fr',
+    kind: 'text',
+    value: ({ what }) => what,
+    render: ({ what }) => <span title={what}>{what}</span>,
+  },
+];
+
+export function HazardsPanel() {
+  const layer = useConnection((state) => state.engine?.layer ?? null);
+  const { report, error, loading } = useHazards();
+  if (!layer)
+    return (
+      <PanelFrame id="hazards" title="Hazards">
+        <EmptyState
+          title="No layer is loaded"
+          reason="Open a checkpoint or a session: its scales are looked over when the layer is there."
+        />
+      </PanelFrame>
+    );
+  if (!report)
+    return (
+      <PanelFrame id="hazards" title="Hazards">
+        {error && <ErrorState error={error} />}
+        {loading && <EmptyState title="Looking for hazards" reason="Every block scale of the layer is counted." />}
+      </PanelFrame>
+    );
+  return (
+    <PanelFrame id="hazards" title="Hazards" scroll={false}>
+      <Findings report={report} where={`layer ${layer.index}, ${layer.contract}`} />
+    </PanelFrame>
+  );
+}
+
+function Findings({ report, where }: { report: HazardReport; where: string }) {
+  const { findings, checks } = report;
+  const chosen = useHazards((state) => state.selected);
+  const shown = findings.find((finding) => keyOf(finding) === chosen) ?? findings[0] ?? null;
+  const counts = useMemo(
+    () => severities.map((severity) => [severity, findings.filter((one) => one.severity === severity).length] as const),
+    [findings],
+  );
+  return (
+    <div className="hazards">
+      <div className="hazards-main">
+        <Block
+          title="Findings"
+          note={`${where}: ${counts.map(([severity, count]) => `${count} ${severity}`).join(', ')}`}
+          className="hazards-findings"
+          actions={<ExportButtons name="hazards" csv={() => tableCsv(columns, findings)} />}
+        >
+          <DataTable
+            label="Findings"
+            testId="hazards-findings"
+            columns={columns}
+            rows={findings}
+            rowId={keyOf}
+            selected={shown && keyOf(shown)}
+            onSelect={(finding) => useHazards.setState({ selected: keyOf(finding) })}
+            onOpen={(finding) => finding.tensor !== null && void openInScales(finding)}
+            revealSelected
+            empty="No hazard was found in this layer under this contract."
+          />
+        </Block>
+        <Block title="Checked" note="every hazard that was looked for" className="hazards-checks">
+          <DataTable
+            label="Checks"
+            testId="hazards-checks"
+            columns={checkColumns}
+            rows={checks}
+            rowId={({ id }) => id}
+            empty="Nothing was looked at."
+          />
+        </Block>
+      </div>
+      <aside className="hazards-side" aria-label="Finding">
+        {shown ? (
+          <FindingCard finding={shown} />
+        ) : (
+          <EmptyState title="Nothing found" reason="What was looked at is in the table of checks." />
+        )}
+      </aside>
+    </div>
+  );
+}

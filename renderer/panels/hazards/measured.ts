@@ -1,0 +1,63 @@
+/** Measured numbers of a finding as a person reads them. */
+import type { Finding } from '../../../electron/contract/hazards';
+import { formatCount, formatValue } from '../../format/numbers';
+
+/** What the numbers are called; a name that is not here is shown as it is written in the JSON. */
+const names: Readonly<Record<string, string>> = {
+  liveScales: 'scales of live blocks',
+  subnormal: 'subnormal',
+  subnormalShare: 'subnormal, share',
+  zero: 'zero',
+  zeroShare: 'zero, share',
+  meanRelativeError: 'mean error of a scale',
+  worstRelativeError: 'worst error of a scale',
+  beyondRounding: 'off by more than 1/16',
+  weightRelL2: 'weights, rel-L2',
+  worstExpert: 'worst expert',
+  worstExpertMean: 'its mean error',
+  worstExpertZeroShare: 'its zero share',
+  amaxMin: 'calibrated amax, least',
+  amaxMax: 'calibrated amax, most',
+  zeroBelow: 'zero block up to',
+  subnormalBelow: 'subnormal below',
+  saturatesAbove: 'saturates above',
+  maxTokens: 'reached up to',
+  factorFc1: 'factor on FC1',
+  factorFc2: 'factor on FC2',
+  largestRatio: 'largest ratio',
+  bitsOfRange: 'range lost',
+};
+const units: Readonly<Record<string, string>> = { maxTokens: 'tokens', bitsOfRange: 'bits' };
+
+const isShare = (name: string) => /Share$|Error$|Mean$|RelL2$|^beyond|^explained|^fits/.test(name);
+
+function valueText(name: string, value: number | string): string {
+  if (typeof value === 'string') return value;
+  if (isShare(name)) return `${formatValue(value * 100, 4)} %`;
+  const text = Number.isInteger(value) ? formatCount(value) : formatValue(value);
+  return units[name] ? `${text} ${units[name]}` : text;
+}
+
+export const measuredRows = (measured: Finding['measured']): [string, string][] =>
+  Object.entries(measured).map(([name, value]) => [names[name] ?? name, valueText(name, value)]);
+
+/** The two or three numbers that say it in a table row. */
+export function shortMeasured({ measured }: Finding): string {
+  const wanted = ['subnormalShare', 'zeroShare', 'meanRelativeError', 'largestRatio', 'gs', 'gs1', 'gs2', 'amaxMin'];
+  const chosen = wanted.filter((name) => measured[name] !== undefined).slice(0, 3);
+  const shown = chosen.length > 0 ? chosen : Object.keys(measured).slice(0, 2);
+  return shown.map((name) => `${names[name] ?? name} ${valueText(name, measured[name]!)}`).join('; ');
+}
+
+/** "0-3, 7" of experts in any order. */
+export function expertsText(experts: readonly number[]): string {
+  const sorted = [...experts].sort((a, b) => a - b);
+  const parts: string[] = [];
+  for (let first = 0; first < sorted.length; ) {
+    let last = first;
+    while (sorted[last + 1] === sorted[last]! + 1) last++;
+    parts.push(first === last ? `${sorted[first]}` : `${sorted[first]}-${sorted[last]}`);
+    first = last + 1;
+  }
+  return parts.join(', ');
+}
