@@ -2,11 +2,12 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { BatchRow } from '../contract/batch';
+import { decidingSteps } from '../contract/deciding-steps';
 import type { Decision } from '../contract/layer';
 import { loadRules } from '../engine/dispatch/rules';
 import { ReplaySource } from '../engine/session/replay-source';
 import { type RerunReport, rerunSession } from '../engine/session/rerun';
-import { decidingStep, describeStep, tableHead, tableRow } from '../hosts/batch-table';
+import { describeStep, tableHead, tableRow } from '../hosts/batch-table';
 import { CliContext } from './context';
 import { setExitCode } from './exit-code';
 import { addOptions, jsonOption } from './options';
@@ -38,7 +39,7 @@ export function register(program: Command): void {
 const lossesShown = 10;
 
 function ruleOf(decision: Decision): string {
-  const step = decidingStep(decision);
+  const step = decidingSteps(decision).kernel;
   return step ? describeStep(step) : '';
 }
 

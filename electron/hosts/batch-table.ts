@@ -1,27 +1,9 @@
 /** The first batches as a table on the terminal: what ran, why, how long, and how far the two paths are apart. */
 import type { BatchRow } from '../contract/batch';
+import { decidingSteps } from '../contract/deciding-steps';
 import type { Decision, DecisionStep } from '../contract/layer';
 
 const widths = { batch: 5, tokens: 6, path: 17, rule: 50, time: 10, nrmse: 9 };
-
-/** "direct micro: tokens" belongs to the rule "direct micro". */
-const ruleOf = ({ name }: DecisionStep): string => name.split(':')[0] ?? name;
-
-const sameName = (a: string, b: string): boolean => a.toLowerCase().replace(/-/g, ' ') === b.replace(/-/g, ' ');
-
-/**
- * The step that decided which kernel runs: the one that leads to it; where a rule has several conditions, its first.
- * Steps after it (tile, clusters) choose how. Undefined for a chain that names no kernel, such as a forced path's.
- */
-export function decidingStep({ steps, kernel }: Decision): DecisionStep | undefined {
-  let at = steps.findIndex(({ leads }) => sameName(leads, kernel));
-  for (let step = steps[at]; step?.outcome; step = steps[at]) {
-    const before = steps[at - 1];
-    if (before === undefined || !before.outcome || ruleOf(before) !== ruleOf(step)) break;
-    at--;
-  }
-  return steps[at];
-}
 
 /** "hybrid threshold 128 >= 64 tokens (argument)": a step in one line. The rule file's constants carry no origin. */
 export function describeStep({ name, value, comparison, limit, unit, outcome, origin }: DecisionStep): string {
@@ -57,9 +39,9 @@ export const tableHead = (): string => line('batch', 'tokens', 'path', 'rule tha
 
 /** One batch; `decision` null when the engine did not tell. */
 export function tableRow(row: BatchRow, decision: Decision | null): string {
-  const step = decision === null ? undefined : decidingStep(decision);
+  const step = decision === null ? null : decidingSteps(decision).kernel;
   const path = row.path === row.kernel ? row.path : `${row.path} ${row.kernel}`;
-  const rule = row.error === null ? (step === undefined ? '' : describeStep(step)) : row.error.message;
+  const rule = row.error === null ? (step === null ? '' : describeStep(step)) : row.error.message;
   const nrmse = row.nrmse === null ? '-' : row.nrmse.toExponential(2);
   return line(String(row.index), String(row.tokens), path, rule, duration(row.microseconds), nrmse);
 }

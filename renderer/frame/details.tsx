@@ -1,7 +1,9 @@
 /** The selection at the right: which batch, what decided its path, its numbers. */
+
 import type { BatchDetail } from '../../electron/contract/batch';
+import { decidingSteps } from '../../electron/contract/deciding-steps';
 import { formatBytes, formatCosine, formatCount, formatError, formatMicroseconds } from '../format/numbers';
-import { decidingSteps, stepText } from '../panels/batch/deciding-steps';
+import { stepText } from '../panels/batch/step-text';
 import { useConnection } from '../stores/connection';
 import { useRun } from '../stores/run';
 import { useSelection } from '../stores/selection';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchRow } from '../../electron/contract/batch';
 import type { Decision, DecisionStep } from '../../electron/contract/layer';
-import { decidingStep, describeStep, duration, tableHead, tableRow } from '../../electron/hosts/batch-table';
+import { describeStep, duration, tableHead, tableRow } from '../../electron/hosts/batch-table';
 import { terminalReport } from '../../electron/hosts/terminal-report';
 import { isLoopbackHost, isOwnOrigin, newToken, rateLimit, sameToken, tokenOf } from '../../electron/hosts/web-guard';
 import { parseArguments } from '../../electron/shell/arguments';
@@ -50,15 +50,16 @@ describe('the table of the first batches', () => {
     const small = { ...gate, outcome: false, leads: 'b12x' };
     const step = (name: string, outcome: boolean, leads: string) => ({ ...gate, name, outcome, leads });
     const tile = step('tile: top-k', true, 'tile rules');
-    expect(decidingStep(decision([gate]))).toBe(gate);
+    const ruleOf = (chosen: Decision) => tableRow({ ...row, kernel: chosen.kernel }, chosen);
+    expect(ruleOf(decision([gate, tile]))).toContain(describeStep(gate));
     const first = step('direct micro: tokens', true, 'next condition of direct micro');
     const last = step('direct micro: top-k', true, 'direct micro');
-    const direct = { ...decision([small, first, last, tile]), kernel: 'direct-micro' as const };
-    expect(decidingStep(direct)).toBe(first);
+    const direct = { ...decision([small, first, last, tile]), path: 'b12x' as const, kernel: 'direct-micro' as const };
+    expect(ruleOf(direct)).toContain(describeStep(last));
     const failed = step('direct micro: tokens', false, 'micro rules');
     const micro = step('micro: tokens', false, 'static');
-    expect(decidingStep({ ...decision([small, failed, micro, tile]), kernel: 'static' })).toBe(micro);
-    expect(decidingStep(decision([small]))).toBeUndefined();
+    expect(ruleOf({ ...direct, kernel: 'static', steps: [small, failed, micro, tile] })).toContain(describeStep(micro));
+    expect(ruleOf({ ...direct, steps: [tile] })).not.toContain('tile');
     expect(describeStep({ ...gate, outcome: false })).toBe('tokens 128 not >= 64 tokens (argument)');
     expect(describeStep({ ...gate, origin: { kind: 'constant', where: 'FlashInfer' } })).toBe(
       'tokens 128 >= 64 tokens',

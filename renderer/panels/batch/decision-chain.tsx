@@ -1,10 +1,11 @@
 /** The chain of rules that chose path, kernel and tile, in the order they were asked. */
+import { decidingSteps } from '../../../electron/contract/deciding-steps';
 import type { Decision, DecisionStep } from '../../../electron/contract/layer';
 import { ExportButtons } from '../../charts/export-buttons';
 import { toCsv } from '../../format/csv';
 import { Block } from '../../frame/panel-frame';
 import { kernelColor, kernelNames } from '../../theme/palette';
-import { decidingSteps, plain } from './deciding-steps';
+import { plain } from './step-text';
 
 const widths = ['28%', '8%', '4%', '7%', '14%', '7%', '17%', '15%'];
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { decidingSteps, stepText } from '../../../renderer/panels/batch/deciding-steps';
+import { decidingSteps } from '../../../electron/contract/deciding-steps';
 import { matrixGrid } from '../../../renderer/panels/batch/matrix-grid';
 import { paddingSummary } from '../../../renderer/panels/batch/padding';
 import { stageTable } from '../../../renderer/panels/batch/stage-table';
+import { stepText } from '../../../renderer/panels/batch/step-text';
 import { decide } from '../../fixtures/window/fake-data';
 
 describe('the steps that decided', () => {
