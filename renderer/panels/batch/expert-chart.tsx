@@ -3,11 +3,14 @@ import { useMemo } from 'react';
 import type { BatchDetail } from '../../../electron/contract/batch';
 import { BarChart, type Series } from '../../charts/chart-block';
 import { formatCount, formatShare } from '../../format/numbers';
+import { useSelection } from '../../stores/selection';
 import { kernelColor } from '../../theme/palette';
 import { paddingSummary } from './padding';
 
 export function ExpertChart({ detail }: { detail: BatchDetail }) {
   const { rowsPerExpert, paddingRows, decision } = detail;
+  const expert = useSelection((state) => state.expert);
+  const marker = useMemo(() => (expert === null ? null : { x: expert, label: `expert ${expert}` }), [expert]);
   const points = useMemo(
     () => Array.from(rowsPerExpert, (rows, expert) => ({ expert, rows, padding: paddingRows[expert] ?? 0 })),
     [rowsPerExpert, paddingRows],
@@ -36,6 +39,7 @@ export function ExpertChart({ detail }: { detail: BatchDetail }) {
       xLabel="expert"
       yLabel="rows"
       series={series}
+      marker={marker}
       stacked
       wholeY
       height={132}

@@ -7,6 +7,7 @@ import { toCsv } from '../../format/csv';
 import { formatCount, formatValue } from '../../format/numbers';
 import { Block } from '../../frame/panel-frame';
 import { framePainter } from '../../stores/idle';
+import { selectRouted, useSelection } from '../../stores/selection';
 import { useView } from '../../stores/view';
 import { tokenValue } from '../../theme/palette';
 import { type MatrixGrid, matrixGrid } from './matrix-grid';
@@ -20,7 +21,9 @@ export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
   const [box, { width }] = useSize<HTMLDivElement>();
   const canvas = useRef<HTMLCanvasElement>(null);
   const theme = useView((state) => state.theme);
-  const [hover, setHover] = useState<{ token: number; expert: number; x: number; y: number } | null>(null);
+  const token = useSelection((state) => state.token);
+  const expert = useSelection((state) => state.expert);
+  const [hover, setHover] = useState<(Pair & { x: number; y: number }) | null>(null);
   const plot = Math.max(1, width - left);
   const grid = useMemo(
     () => matrixGrid(topkIds, topkWeights, topK, experts, { rows: mostHeight, columns: plot }),
@@ -31,23 +34,27 @@ export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the theme changes the colours that are read
   useEffect(() => {
-    const painter = framePainter(
-      () => canvas.current && paint(canvas.current, grid, cell, width, height, row.tokens, experts),
-    );
+    const painter = framePainter(() => {
+      if (!canvas.current) return;
+      paint(canvas.current, grid, cell, width, height, row.tokens, experts);
+      markPair(canvas.current, grid, cell, width, { token, expert });
+    });
     painter.request();
     return () => painter.cancel();
-  }, [grid, cell, width, height, theme]);
+  }, [grid, cell, width, height, theme, token, expert]);
 
-  const onPointerMove = (event: PointerEvent) => {
+  const pairAt = (event: PointerEvent): (Pair & { x: number; y: number }) | null => {
     const { offsetX, offsetY } = event.nativeEvent;
     const column = Math.floor((offsetX - left) / cell.width);
     const line = Math.floor(offsetY / cell.height);
     const inside = offsetX >= left && column < grid.columns && line < grid.rows;
-    setHover(
-      inside
-        ? { token: line * grid.tokensPerCell, expert: column * grid.expertsPerCell, x: offsetX, y: offsetY }
-        : null,
-    );
+    return inside
+      ? { token: line * grid.tokensPerCell, expert: column * grid.expertsPerCell, x: offsetX, y: offsetY }
+      : null;
+  };
+  const pick = (event: PointerEvent) => {
+    const pair = pairAt(event);
+    selectRouted(pair?.token ?? null, pair?.expert ?? null);
   };
   const csv = () =>
     toCsv(
@@ -59,9 +66,11 @@ export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
     <Block
       title="Routing matrix"
       note={
-        folded
-          ? `a cell is ${grid.tokensPerCell} tokens x ${grid.expertsPerCell} experts, brightness is its largest weight`
-          : 'tokens x experts, brightness is the weight'
+        token !== null || expert !== null
+          ? selectedText(detail, { token, expert })
+          : folded
+            ? `a cell is ${grid.tokensPerCell} tokens x ${grid.expertsPerCell} experts, brightness is its largest weight`
+            : 'tokens x experts, brightness is the weight'
       }
       actions={<ExportButtons name="routing-matrix" csv={csv} picture={() => box.current} />}
     >
@@ -71,7 +80,8 @@ export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
           role="img"
           aria-label={`Routing of ${row.tokens} tokens to ${experts} experts`}
           style={{ width, height }}
-          onPointerMove={onPointerMove}
+          onPointerMove={(event) => setHover(pairAt(event))}
+          onPointerDown={pick}
           onPointerLeave={() => setHover(null)}
         />
         {hover && (
@@ -90,6 +100,26 @@ export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
   );
 }
 
+interface Pair {
+  token: number;
+  expert: number;
+}
+
+/** "token 3, expert 7: slot 0, weight 0.21": the selected routed pair, or the half of it that is selected. */
+function selectedText(detail: BatchDetail, { token, expert }: { token: number | null; expert: number | null }): string {
+  if (token !== null && expert !== null) return `selected: ${pairText(detail, { token, expert })}`;
+  return token !== null ? `selected: token ${formatCount(token)}` : `selected: expert ${formatCount(expert)}`;
+}
+
+function pairText(detail: BatchDetail, { token, expert }: Pair): string {
+  for (let slot = 0; slot < detail.topK; slot++) {
+    const pair = token * detail.topK + slot;
+    if (detail.topkIds[pair] === expert)
+      return `token ${token}, expert ${expert}: slot ${slot}, weight ${formatValue(detail.topkWeights[pair])}`;
+  }
+  return `token ${token}, expert ${expert}: not routed`;
+}
+
 function hoverText(
   detail: BatchDetail,
   grid: MatrixGrid,
@@ -98,12 +128,7 @@ function hoverText(
   if (grid.tokensPerCell > 1 || grid.expertsPerCell > 1) {
     return `tokens ${token} to ${token + grid.tokensPerCell - 1}, experts ${expert} to ${expert + grid.expertsPerCell - 1}`;
   }
-  for (let slot = 0; slot < detail.topK; slot++) {
-    const pair = token * detail.topK + slot;
-    if (detail.topkIds[pair] === expert)
-      return `token ${token}, expert ${expert}: slot ${slot}, weight ${formatValue(detail.topkWeights[pair])}`;
-  }
-  return `token ${token}, expert ${expert}: not routed`;
+  return pairText(detail, { token, expert });
 }
 
 interface CellSize {
@@ -167,4 +192,25 @@ function paint(
   context.fillText('expert 0', left, height - bottom + 4);
   context.textAlign = 'right';
   context.fillText(formatCount(experts - 1), width, height - bottom + 4);
+}
+
+/** A band over the selected token's row, and one over the selected expert's column. */
+function markPair(
+  canvas: HTMLCanvasElement,
+  grid: MatrixGrid,
+  cell: CellSize,
+  width: number,
+  { token, expert }: { token: number | null; expert: number | null },
+): void {
+  const context = canvas.getContext('2d');
+  if (!context || width < 1) return;
+  context.strokeStyle = tokenValue('--warn');
+  context.lineWidth = 1;
+  const line = token === null ? grid.rows : Math.floor(token / grid.tokensPerCell);
+  if (line < grid.rows) context.strokeRect(left - 3.5, line * cell.height - 0.5, width - left + 3, cell.height + 1);
+  const column = expert === null ? grid.columns : Math.floor(expert / grid.expertsPerCell);
+  if (column < grid.columns) {
+    const x = Math.round(left + column * cell.width) - 0.5;
+    context.strokeRect(x, 0.5, Math.max(2, Math.round(cell.width)), grid.rows * cell.height);
+  }
 }

@@ -80,10 +80,10 @@ function Controls({ engine }: { engine: EngineState }) {
       />
       <div className="replay-row">
         <button type="button" className="button icon" aria-label="First batch" onClick={() => go(0)}>
-          «
+          <span aria-hidden="true">|&lt;</span>
         </button>
         <button type="button" className="button icon" aria-label="Batch before" onClick={() => go(position - 1)}>
-          ‹
+          <span aria-hidden="true">&lt;</span>
         </button>
         <button
           type="button"
@@ -94,10 +94,10 @@ function Controls({ engine }: { engine: EngineState }) {
           {playing ? 'Pause' : 'Play'}
         </button>
         <button type="button" className="button icon" aria-label="Batch after" onClick={() => go(position + 1)}>
-          ›
+          <span aria-hidden="true">&gt;</span>
         </button>
         <button type="button" className="button icon" aria-label="Last batch" onClick={() => go(last)}>
-          »
+          <span aria-hidden="true">&gt;|</span>
         </button>
         <select
           className="select"
