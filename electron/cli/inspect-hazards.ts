@@ -60,7 +60,7 @@ export const failed = ({ findings }: HazardReport): boolean => findings.some(({ 
 
 function measuredText(measured: Finding['measured']): string {
   return Object.entries(measured)
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? number(value) : value}`)
+    .map(([name, value]) => `${name} ${typeof value === 'number' && !Number.isInteger(value) ? number(value) : value}`)
     .join(', ');
 }
 

@@ -54,4 +54,4 @@ export function expertsAbove(values: readonly number[], limit: number): number[]
 }
 
 /** "4.57 %". */
-export const percentText = (share: number): string => `${(share * 100).toPrecision(3)} %`;
+export const percentText = (share: number): string => (share === 0 ? '0 %' : `${(share * 100).toPrecision(3)} %`);
