@@ -57,6 +57,10 @@ export const AppErrorSchema = z.object({
 });
 export type AppErrorData = z.infer<typeof AppErrorSchema>;
 
+/** What a file says may be of any length; an error stays one that people can read. In characters. */
+const longestText = 4000;
+const readable = (text: string) => (text.length > longestText ? `${text.slice(0, longestText)}…` : text);
+
 /** The same as a throwable. */
 export class AppError extends Error implements AppErrorData {
   readonly code: ErrorCode;
@@ -66,13 +70,13 @@ export class AppError extends Error implements AppErrorData {
   readonly remedy?: string;
 
   constructor(data: AppErrorData) {
-    super(data.message);
+    super(readable(data.message));
     this.name = 'AppError';
     this.code = data.code;
-    if (data.subject !== undefined) this.subject = data.subject;
-    if (data.expected !== undefined) this.expected = data.expected;
-    if (data.found !== undefined) this.found = data.found;
-    if (data.remedy !== undefined) this.remedy = data.remedy;
+    if (data.subject !== undefined) this.subject = readable(data.subject);
+    if (data.expected !== undefined) this.expected = readable(data.expected);
+    if (data.found !== undefined) this.found = readable(data.found);
+    if (data.remedy !== undefined) this.remedy = readable(data.remedy);
   }
 
   toData(): AppErrorData {

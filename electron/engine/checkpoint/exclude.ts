@@ -1,4 +1,5 @@
 /** Lists of modules that an exporter left unquantized: `exclude_modules` of ModelOpt, `ignore` of compressed-tensors. */
+import { createContext, Script } from 'node:vm';
 
 /**
  * One pattern of such a list, made usable. ModelOpt 0.47 writes NemotronH names as "lm_head.\u0000backbone.pt_name_sentinel":
@@ -23,7 +24,9 @@ export class ExcludeList {
   constructor(list: unknown) {
     const items = Array.isArray(list) ? list : [];
     this.patterns = items.map(cleanPattern).filter((pattern): pattern is string => pattern !== null);
-    this.tests = this.patterns.map(testOf);
+    const expressions = this.patterns.filter((pattern) => pattern.startsWith(expressionMark));
+    this.tests = this.patterns.filter((pattern) => !pattern.startsWith(expressionMark)).map(testOf);
+    if (expressions.length > 0) this.tests.push(expressionTest(expressions));
   }
 
   matches(module: string): boolean {
@@ -31,20 +34,39 @@ export class ExcludeList {
   }
 }
 
-/** `re:` takes a regular expression (compressed-tensors), `*` any text (ModelOpt, fnmatch); a plain name also covers what lies below it. */
+/** `*` takes any text (ModelOpt, fnmatch); a plain name also covers what lies below it. */
 function testOf(pattern: string): (module: string) => boolean {
-  if (pattern.startsWith('re:')) {
-    try {
-      const expression = new RegExp(`^(?:${pattern.slice(3)})`);
-      return (module) => expression.test(module);
-    } catch {
-      // Python's syntax is a little wider than ours; dtypes decide in the end, so an unreadable pattern excludes nothing.
-      return () => false;
-    }
-  }
   if (!pattern.includes('*')) return (module) => module === pattern || module.startsWith(`${pattern}.`);
   const parts = pattern.split('*');
   return (module) => matchParts(module, parts);
+}
+
+/** compressed-tensors marks a regular expression so; it has to match from the start of the name (Python's `re.match`). */
+const expressionMark = 're:';
+/** For all expressions of a list and one name, in ms; honest ones take microseconds. */
+const expressionLimit = 200;
+// Python's syntax is a little wider than ours; dtypes decide in the end, so an unreadable expression excludes nothing.
+const expressionScript = `sources.some((source) => {
+  try { return new RegExp(source).test(text); } catch { return false; }
+})`;
+
+/** The expressions come with the checkpoint and one may take exponential time: they run under a limit, beyond which none counts. */
+function expressionTest(patterns: readonly string[]): (module: string) => boolean {
+  const sources = patterns.map((pattern) => `^(?:${pattern.slice(expressionMark.length)})`);
+  const script = new Script(expressionScript);
+  const world = createContext({ sources, text: '' });
+  let tooSlow = false;
+  return (module) => {
+    if (tooSlow) return false;
+    world.text = module;
+    try {
+      return script.runInContext(world, { timeout: expressionLimit }) === true;
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw thrown;
+      tooSlow = true;
+      return false;
+    }
+  };
 }
 
 /** Wildcard match without a regular expression, so that a hostile pattern costs linear time. */

@@ -20,6 +20,7 @@ const supported =
   'ModelOpt NVFP4, W4A16_NVFP4, or MIXED_PRECISION with such experts; compressed-tensors nvfp4-pack-quantized (group size 16)';
 
 const modeloptAlgos: Readonly<Record<string, ExpertAlgo>> = { NVFP4: 'nvfp4', W4A16_NVFP4: 'w4a16' };
+const algoOf = (name: string) => (Object.hasOwn(modeloptAlgos, name) ? modeloptAlgos[name] : undefined);
 const mixed = 'MIXED_PRECISION';
 
 function unknown(subject: string, found: string): AppError {
@@ -84,7 +85,7 @@ function readModelopt(file: Record<string, unknown>, path: string): Quantization
   const algo = text(quantization.quant_algo);
   const layers = isObject(quantization.quantized_layers) ? quantization.quantized_layers : {};
   const groupSize = quantization.group_size;
-  const whole = Object.hasOwn(modeloptAlgos, algo) ? modeloptAlgos[algo] : undefined;
+  const whole = algoOf(algo);
   if (whole === undefined && algo !== mixed) throw unknown(path, algo ? `quant_algo ${algo}` : 'no quant_algo');
   if (whole !== undefined && groupSize !== undefined && groupSize !== 16)
     throw unknown(path, `${algo} with group_size ${String(groupSize)}`);
@@ -103,7 +104,7 @@ function readModelopt(file: Record<string, unknown>, path: string): Quantization
 function mixedAlgos(layers: Record<string, unknown>): (module: string) => ExpertAlgo {
   const rules = Object.entries(layers).map(([name, value]) => {
     const algo = isObject(value) ? text(value.quant_algo) : '';
-    return { list: new ExcludeList([name]), name, algo: modeloptAlgos[algo] ?? ('other' as const) };
+    return { list: new ExcludeList([name]), name, algo: algoOf(algo) ?? ('other' as const) };
   });
   const exact = new Map(rules.map((rule) => [rule.name, rule.algo]));
   const wide = rules.filter((rule) => rule.name.includes('*'));
