@@ -25,7 +25,7 @@ export const BatchRowSchema = z.object({
   kernel: z.enum(kernels),
   threshold: z.number().int(),
   microseconds: z.number(),
-  /** the other path on the same batch, where it was run: its time, and NRMSE and cosine of this path against it */
+  /** the other path on the same batch, where it was run: its time, and NRMSE (b12x against CUTLASS) and cosine of the pair */
   otherMicroseconds: z.number().nullable(),
   nrmse: z.number().nullable(),
   cosine: z.number().nullable(),
@@ -100,17 +100,41 @@ export const WhatIfSchema = z.object({
 });
 export type WhatIf = z.infer<typeof WhatIfSchema>;
 
+/**
+ * NRMSE (= rel-L2) is ||a - b|| / ||b|| everywhere. Of b12x and CUTLASS, CUTLASS is b, whichever of them was decided: in
+ * rows of batches, in `batch.rerun` and in Diff's default pair. The reference is always b.
+ */
 export const ComparisonSchema = z.object({
   count: z.number(),
   maxAbs: z.number(),
   nrmse: z.number(),
   cosine: z.number(),
+  /** Pearson correlation: the cosine of the deviations from each side's mean */
+  pcc: z.number().optional(),
   withinTolerance: z.number(),
   bestScale: z.number(),
   nanA: z.number(),
   nanB: z.number(),
   /** bf16 ULP distance bins 0, 1, 2, 3-4, 5-8, ... , >1024 */
   ulpHistogram: float64Array,
+  /** by expert, where rows are routed pairs; only experts that have rows */
+  experts: z
+    .array(
+      z.object({
+        expert: z.number().int(),
+        rows: z.number().int(),
+        nrmse: z.number(),
+        /** least-squares factor s of a ~ s * b over the expert's rows */
+        bestScale: z.number(),
+        /** its part of the stage's squared error */
+        share: z.number(),
+      }),
+    )
+    .optional(),
+  /** of quantized stages: FP4 codes and E4M3 scale bytes that differ, whatever the global scales are */
+  codes: z
+    .object({ codes: z.number(), differingCodes: z.number(), scales: z.number(), differingScales: z.number() })
+    .optional(),
 });
 export type StageComparison = z.infer<typeof ComparisonSchema>;
 

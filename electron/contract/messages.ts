@@ -15,6 +15,7 @@ import {
   TimelineSchema,
   WhatIfSchema,
 } from './batch';
+import { ElementHistorySchema, NoiseSchema } from './element';
 import { AppErrorSchema } from './errors';
 import { HazardReportSchema } from './hazards';
 import { CheckpointSummarySchema, contracts, LayerSummarySchema, OriginSchema, paths } from './layer';
@@ -118,6 +119,31 @@ export const requests = {
       causes: z.boolean(),
     }),
     DiffSchema,
+  ),
+  /** `runs` runs of each side with other accumulation seeds, and sums in other orders; reports progress, can be cancelled */
+  'diff.noise': request(
+    z.object({
+      batch: batchIndex,
+      a: z.enum(sides),
+      b: z.enum(sides),
+      rtol: z.number().min(0),
+      atol: z.number().min(0),
+      runs: z.number().int().min(1).max(64),
+    }),
+    NoiseSchema,
+  ),
+  /** one element of the output back to x on both sides; `slot` and `element` (of I) also ask for FC1 behind it */
+  'diff.history': request(
+    z.object({
+      batch: batchIndex,
+      a: z.enum(sides),
+      b: z.enum(sides),
+      token: z.number().int().min(0),
+      column: z.number().int().min(0),
+      slot: z.number().int().min(0).optional(),
+      element: z.number().int().min(0).optional(),
+    }),
+    ElementHistorySchema,
   ),
   'diff.tile': request(
     z.object({ batch: batchIndex, a: z.enum(sides), b: z.enum(sides), stage: z.enum(stages), ...rectangle }),

@@ -4,14 +4,15 @@ import {
   type Diff,
   type Side,
   type Stage,
+  type StageComparison,
   type StageDiffSchema,
   stages,
   type WorstElementSchema,
 } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
-import type { CancelFlag, Comparison, NativeBinding, Tile, TileRequest } from '../native/binding';
+import type { CancelFlag, Comparison, NativeBinding, NativeTensor, Tile, TileRequest } from '../native/binding';
 import { type Answer, isUnavailable, type RunPath, type Source } from '../run/source';
-import { stageShape, stageTensor } from './stage-tensors';
+import { stageShape, stageTensor, tapsOf } from './stage-tensors';
 
 type StageDiff = z.infer<typeof StageDiffSchema>;
 type WorstElement = z.infer<typeof WorstElementSchema>;
@@ -29,9 +30,14 @@ export interface DiffRequest {
 const worstShown = 32;
 
 /** The path whose scales a side of a pair has; the reference answers for the path that it is compared with. */
-function pathOf(side: Side, other: Side, ran: RunPath): RunPath {
+export function pathOf(side: Side, other: Side, ran: RunPath): RunPath {
   if (side !== 'reference') return side;
   return other === 'reference' ? ran : other;
+}
+
+/** The path that the batch was decided to take. */
+export function ranPath(source: Source, batch: number): RunPath {
+  return source.table.path(batch) === 'cutlass' ? 'cutlass' : 'b12x';
 }
 
 async function bothAnswers(
@@ -39,7 +45,7 @@ async function bothAnswers(
   { batch, a, b }: Pick<DiffRequest, 'batch' | 'a' | 'b'>,
   cancel?: CancelFlag,
 ) {
-  const ran = source.table.path(batch) === 'cutlass' ? 'cutlass' : 'b12x';
+  const ran = ranPath(source, batch);
   const first = await source.answer(batch, a, pathOf(a, b, ran), true, cancel);
   const second = await source.answer(batch, b, pathOf(b, a, ran), true, cancel);
   return [first, second] as const;
@@ -124,14 +130,63 @@ async function compareStage(
     );
   }
   const comparison = await binding.compare(left, right, { rtol, atol, worst: worstShown });
-  const { count, maxAbs, nrmse, cosine, withinTolerance, bestScale, nanA, nanB, ulpHistogram } = comparison;
+  const { count, maxAbs, nrmse, cosine, pcc, withinTolerance, bestScale, nanA, nanB, ulpHistogram } = comparison;
+  const experts = await expertComparisons(binding, left, right, shape.rows, source.shape.experts, routing);
+  const codes = await codeComparison(binding, a, b, stage);
   return {
     stage,
     ...shape,
-    comparison: { count, maxAbs, nrmse, cosine, withinTolerance, bestScale, nanA, nanB, ulpHistogram },
+    comparison: {
+      ...{ count, maxAbs, nrmse, cosine, pcc, withinTolerance, bestScale, nanA, nanB, ulpHistogram },
+      ...(experts && { experts }),
+      ...(codes && { codes }),
+    },
     reason: '',
     worst: worstElements(comparison.worst, shape.columns, shape.rows, routing),
   };
+}
+
+/** Rows that are routed pairs, by their expert. */
+async function expertComparisons(
+  binding: NativeBinding,
+  left: NativeTensor,
+  right: NativeTensor,
+  rows: number,
+  experts: number,
+  { ids, tokens, topK }: Topk,
+): Promise<StageComparison['experts'] | null> {
+  if (!ids || !isPaired(rows, tokens, topK)) return null;
+  const groups = await binding.compareGroups(left, right, ids, experts);
+  const total = groups.reduce((sum, { squaredError }) => sum + squaredError, 0);
+  return groups.flatMap(({ rows: count, nrmse, bestScale, squaredError }, expert) =>
+    count > 0 ? [{ expert, rows: count, nrmse, bestScale, share: total > 0 ? squaredError / total : 0 }] : [],
+  );
+}
+
+/** Codes and scale bytes of a quantized stage that differ; null where a stage has none or the two are laid out differently. */
+async function codeComparison(
+  binding: NativeBinding,
+  a: Answer,
+  b: Answer,
+  stage: Stage,
+): Promise<StageComparison['codes'] | null> {
+  const [codes, scales] = tapsOf[stage];
+  if (scales === undefined) return null;
+  const found = [codes, scales].map((tap) => [a.tensors[tap], b.tensors[tap]] as const);
+  const [pair, scalePair] = found;
+  if (!pair?.[0] || !pair[1] || !scalePair?.[0] || !scalePair[1]) return null;
+  const counted = await binding.compareCodes(pair[0], pair[1]);
+  const bytes = await binding.compareCodes(scalePair[0], scalePair[1]);
+  return {
+    codes: counted.elements,
+    differingCodes: counted.differing,
+    scales: bytes.elements,
+    differingScales: bytes.differing,
+  };
+}
+
+function isPaired(rows: number, tokens: number, topK: number): boolean {
+  return rows === tokens * topK && (topK > 1 || rows !== tokens);
 }
 
 /**
@@ -144,7 +199,7 @@ export function worstElements(
   rows: number,
   { ids, tokens, topK }: Topk,
 ): WorstElement[] {
-  const paired = rows === tokens * topK && (topK > 1 || rows !== tokens);
+  const paired = isPaired(rows, tokens, topK);
   return worst.map(({ index, a, b }) => {
     const row = Math.floor(index / columns);
     const slot = paired ? row % topK : -1;

@@ -5,7 +5,7 @@ import type { NativeBinding, NativeTensor } from '../native/binding';
 import type { Answer, RunPath, Source, Unavailable } from '../run/source';
 
 /** Taps that make a stage; two of them are codes and block scales. */
-const tapsOf: Record<Stage, readonly [string] | readonly [string, string]> = {
+export const tapsOf: Record<Stage, readonly [string] | readonly [string, string]> = {
   input: ['x_q', 'x_sf'],
   fc1: ['fc1'],
   activation: ['act'],

@@ -11,6 +11,7 @@ import type {
   PreparedLayer,
   Provider,
   ProviderLayer,
+  RunRequest,
   RunResult,
   TaskOptions,
 } from '../native/binding';
@@ -174,12 +175,21 @@ export class Wrapper {
    *   provider's `device-lost`, `out-of-memory`.
    */
   async run(batch: BatchTensors, options: RunOptions = {}): Promise<{ decision: Decision; result: RunResult }> {
+    const { decision, layer, request } = await this.requestOf(batch, options);
+    return { decision, result: await layer.run(request) };
+  }
+
+  /** The provider's layer and what a run of this batch would be asked: also for looking into its arithmetic. Throws as `run`. */
+  async requestOf(
+    batch: BatchTensors,
+    options: RunOptions = {},
+  ): Promise<{ decision: Decision; layer: ProviderLayer; request: RunRequest }> {
     const decision = this.decide(batch.tokens, options.force ?? 'auto');
     const { prepared, layer } = await this.ensure();
     if (decision.path === 'cutlass' && prepared.threshold === 0)
       throw this.noCutlass('a layer prepared with threshold 0');
     const known = this.options.provider.capabilities().taps;
-    const result = await layer.run({
+    const request: RunRequest = {
       tokens: batch.tokens,
       x: batch.x,
       topkIds: batch.topkIds,
@@ -192,8 +202,8 @@ export class Wrapper {
       deterministic: options.deterministic ?? true,
       seed: options.seed ?? 0,
       ...(options.cancel && { cancel: options.cancel }),
-    });
-    return { decision, result };
+    };
+    return { decision, layer, request };
   }
 
   private noCutlass(found: string): AppError {

@@ -17,6 +17,7 @@ import type {
   ReferenceContract,
   ScaleLayout,
 } from '../../contract/layer';
+import type { GroupComparison, HistoryPlace, NativeHistory, ResumNoise, ResumOptions } from './history-binding';
 import type { RoutingBinding } from './routing-binding';
 
 export interface NativeError extends Error {
@@ -213,6 +214,10 @@ export interface RunResult {
 /** A layer created on a provider. One run at a time; further calls wait. */
 export interface ProviderLayer {
   run(request: RunRequest): Promise<RunResult>;
+  /** One element of y back to x, by a run of its token alone. Throws `unsupported` on providers that are not built in, `out-of-bounds`. */
+  history(request: RunRequest, place: HistoryPlace): Promise<NativeHistory>;
+  /** How far other orders of addition move a sample of elements. Only the cpu provider; `unsupported` otherwise. */
+  resumNoise(request: RunRequest, options: ResumOptions): Promise<ResumNoise>;
   destroy(): void;
 }
 export interface Provider {
@@ -237,6 +242,8 @@ export interface Comparison {
   nrmse: number;
   relL2: number;
   cosine: number;
+  /** Pearson correlation: the cosine of the deviations from each side's mean. */
+  pcc: number;
   /** Share of elements with |a-b| <= atol + rtol*|b|. */
   withinTolerance: number;
   /** Least-squares factor s of a ~ s*b. */
@@ -358,6 +365,10 @@ export interface NativeBinding extends RoutingBinding {
     b: NativeTensor,
     options: { rtol: number; atol: number; worst: number },
   ): Promise<Comparison>;
+  /** compare by groups of rows (all dimensions but the last): `groups` Int32 [rows], each below `count`. */
+  compareGroups(a: NativeTensor, b: NativeTensor, groups: Int32Array, count: number): Promise<GroupComparison[]>;
+  /** Stored FP4 codes or bytes that differ; both tensors of one 8-bit type and shape. */
+  compareCodes(a: NativeTensor, b: NativeTensor): Promise<{ elements: number; differing: number }>;
   /** |a-b| (signed a-b in mean) as a tile of the last two dimensions. */
   /** a/b element by element as a tile of one plane; both tensors are read in logical rows and columns through their own layouts. */
   ratioTile(a: NativeTensor, b: NativeTensor, request: TileRequest): Promise<Tile>;

@@ -1,5 +1,7 @@
 import { AppError } from '../../contract/errors';
 import { diffStages, diffTile } from '../analysis/diff';
+import { elementHistory } from '../analysis/history';
+import { measureNoise } from '../analysis/noise';
 import { batchDetail } from '../run/detail';
 import { rerunOnPath } from '../run/rerun-path';
 import { buildStats, buildWhatIf, nearestOther } from '../run/statistics';
@@ -15,6 +17,8 @@ type Names =
   | 'batch.nearestOther'
   | 'batch.rerun'
   | 'diff.stages'
+  | 'diff.noise'
+  | 'diff.history'
   | 'diff.tile';
 
 const emptyStats = { batches: 0, byKernel: [], tokensHistogram: [], batchesPerSecond: 0, dropped: 0 };
@@ -57,6 +61,10 @@ export const batchHandlers: Handlers<Names> = {
     throwIfCancelled(call);
     return diff;
   },
+  'diff.noise': ({ inspector }, request, call) =>
+    measureNoise(inspector.binding, inspector.sourceWith(request.batch), request, call),
+  'diff.history': ({ inspector }, request, call) =>
+    elementHistory(inspector.sourceWith(request.batch), request, call.cancel),
   'diff.tile': ({ inspector }, { batch, ...request }, call) =>
     diffTile(inspector.binding, inspector.sourceWith(batch), { batch, ...request }, call.cancel),
 };

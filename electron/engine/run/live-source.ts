@@ -1,10 +1,14 @@
 /** Batches of a layer that is loaded: columns kept, everything else made again from the seed when somebody looks. */
 
 import type { BatchRow, Side } from '../../contract/batch';
+import type { SideHistory } from '../../contract/element';
+import { AppError } from '../../contract/errors';
 import type { Decision, Threshold } from '../../contract/layer';
 import type { Workload } from '../../contract/session';
 import { CausesContext, measureCauses } from '../analysis/causes';
+import { sideHistory } from '../analysis/history';
 import type { CancelFlag } from '../native/binding';
+import type { HistoryPlace, ResumNoise, ResumOptions } from '../native/history-binding';
 import type { LoadHistory } from '../native/routing-binding';
 import { layerTensor, setOfParameter } from '../tensors/layer-tensors';
 import { type BatchInput, generateBatch } from '../workload/generate';
@@ -162,6 +166,38 @@ export class LiveSource implements Source {
     return { tensors: result.tensors, microseconds: totalMicroseconds(result.stages) };
   }
 
+  async repeat(index: number, path: RunPath, seed: number, cancel?: CancelFlag): Promise<Answer | Unavailable> {
+    const reason = this.whyNot(path);
+    if (reason !== '') return { reason };
+    const { tensors } = await this.runtime.repeat(await this.input(index), path, seed, cancel);
+    return { side: path, path, tensors, provenance: describeProvenance(this.runtime.device) };
+  }
+
+  async resumNoise(
+    index: number,
+    path: RunPath,
+    options: ResumOptions,
+    cancel?: CancelFlag,
+  ): Promise<ResumNoise | Unavailable> {
+    const reason = this.whyNot(path);
+    if (reason !== '') return { reason };
+    return orReason(this.runtime.resumNoise(await this.input(index), path, options, cancel));
+  }
+
+  async elementHistory(
+    index: number,
+    side: Side,
+    as: RunPath,
+    place: HistoryPlace,
+    cancel?: CancelFlag,
+  ): Promise<SideHistory | Unavailable> {
+    const reason = this.whyNot(as);
+    if (reason !== '') return { reason };
+    return orReason(
+      this.runtime.history(await this.input(index), side, as, place, cancel).then((run) => sideHistory(side, run)),
+    );
+  }
+
   /** Why a path cannot run, empty when it can. */
   private whyNot(path: RunPath): string {
     if (path === 'b12x' || this.runtime.hybrid) return '';
@@ -201,6 +237,17 @@ export class LiveSource implements Source {
     this.cache.clear();
     this.keptTimes.clear();
     await this.causes.dispose();
+  }
+}
+
+/** What a provider does not show comes back as a reason. */
+async function orReason<T extends object>(pending: Promise<T>): Promise<T | Unavailable> {
+  try {
+    return await pending;
+  } catch (thrown) {
+    const error = AppError.from(thrown);
+    if (error.code === 'unsupported') return { reason: error.message };
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
 /** A loaded layer ready to run: the hybrid wrapper on one provider, and the fp64 reference of the same contract beside it. */
+import type { Side } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { Decision, LayerShape, LayerSummary, Path, Threshold } from '../../contract/layer';
 import type { Device } from '../../contract/session';
@@ -11,9 +12,11 @@ import type {
   PreparedLayer,
   Provider,
   ProviderLayer,
+  RunRequest,
   RunResult,
   TaskOptions,
 } from '../native/binding';
+import type { HistoryPlace, ResumNoise, ResumOptions } from '../native/history-binding';
 import type { BatchInput, Router } from '../workload/generate';
 import type { PathTimes, RunPath } from './source';
 
@@ -145,8 +148,41 @@ export class LayerRuntime {
     return this.wrapper.run(input, { force, taps, seed: input.index, ...(cancel && { cancel }) });
   }
 
+  /** A batch again with its contributions added in an order drawn from `seed`, as the atomics of a device may. */
+  async repeat(input: BatchInput, path: RunPath, seed: number, cancel?: CancelFlag): Promise<RunResult> {
+    const options = { force: path, taps: tapNames, deterministic: false, seed, ...(cancel && { cancel }) };
+    return (await this.wrapper.run(input, options)).result;
+  }
+
+  /** One element of y back to x. `side` reference: in fp64, with the scales of `as`. Throws `unsupported`, `out-of-bounds`. */
+  async history(input: BatchInput, side: Side, as: RunPath, place: HistoryPlace, cancel?: CancelFlag) {
+    if (side === 'reference') {
+      const { layer, request } = await this.referenceRequest(input, as, [], cancel);
+      const { kernel, tileM, tileN } = request;
+      return { path: as, kernel, tileM, tileN, found: await layer.history(request, place) };
+    }
+    const { decision, layer, request } = await this.wrapper.requestOf(input, {
+      force: as,
+      seed: input.index,
+      ...(cancel && { cancel }),
+    });
+    const { path, kernel, tileM, tileN } = decision;
+    return { path, kernel, tileM, tileN, found: await layer.history(request, place) };
+  }
+
+  /** How far other orders of addition move a sample of this batch's elements. Throws `unsupported` off the cpu provider. */
+  async resumNoise(input: BatchInput, path: RunPath, options: ResumOptions, cancel?: CancelFlag): Promise<ResumNoise> {
+    const { layer, request } = await this.wrapper.requestOf(input, { force: path, ...(cancel && { cancel }) });
+    return layer.resumNoise(request, options);
+  }
+
   /** The fp64 answer of the same contract, with the scales of `as`. Throws `unsupported` where the reference has no such path. */
   async runReference(input: BatchInput, as: RunPath, taps: readonly string[], cancel?: CancelFlag): Promise<RunResult> {
+    const { layer, request } = await this.referenceRequest(input, as, taps, cancel);
+    return layer.run(request);
+  }
+
+  private async referenceRequest(input: BatchInput, as: RunPath, taps: readonly string[], cancel?: CancelFlag) {
     const { reference } = this.options;
     const capabilities = reference.capabilities();
     if (!capabilities.paths.includes(as)) {
@@ -158,7 +194,7 @@ export class LayerRuntime {
       });
     }
     const layer = await this.ensureReference();
-    return layer.run({
+    const request: RunRequest = {
       tokens: input.tokens,
       x: input.x,
       topkIds: input.topkIds,
@@ -171,7 +207,8 @@ export class LayerRuntime {
       deterministic: true,
       seed: 0,
       ...(cancel && { cancel }),
-    });
+    };
+    return { layer, request };
   }
 
   private ensureReference(): Promise<ProviderLayer> {

@@ -4,9 +4,11 @@
  * source cannot give comes back as a reason, not as an error.
  */
 import type { BatchDetail, Cause, Side } from '../../contract/batch';
+import type { SideHistory } from '../../contract/element';
 import type { Decision, LayerShape, Path } from '../../contract/layer';
 import type { TensorDescriptor } from '../../contract/tensor';
 import type { CancelFlag, NativeTensor } from '../native/binding';
+import type { HistoryPlace, ResumNoise, ResumOptions } from '../native/history-binding';
 import type { LoadHistory } from '../native/routing-binding';
 import type { BatchInput } from '../workload/generate';
 import type { BatchColumns } from './columns';
@@ -74,6 +76,23 @@ export interface Source {
   answer(index: number, side: Side, as: RunPath, taps: boolean, cancel?: CancelFlag): Promise<Answer | Unavailable>;
   /** Runs the batch now, past every cache. */
   rerun(index: number, path: RunPath, cancel?: CancelFlag): Promise<Rerun | Unavailable>;
+  /** Runs the batch now with its contributions added in an order drawn from `seed`; all taps. */
+  repeat(index: number, path: RunPath, seed: number, cancel?: CancelFlag): Promise<Answer | Unavailable>;
+  /** How far other orders of addition move a sample of elements. */
+  resumNoise(
+    index: number,
+    path: RunPath,
+    options: ResumOptions,
+    cancel?: CancelFlag,
+  ): Promise<ResumNoise | Unavailable>;
+  /** One element of y back to x, by running its token. */
+  elementHistory(
+    index: number,
+    side: Side,
+    as: RunPath,
+    place: HistoryPlace,
+    cancel?: CancelFlag,
+  ): Promise<SideHistory | Unavailable>;
   /** Causes and floor of the b12x / CUTLASS difference on this batch. */
   explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable>;
   /** Rows per expert of batches 0..count-1 at least. */

@@ -25,8 +25,8 @@ import { EventFile, parseEvent, topicOf } from './event-file';
 import { blobFile, eventFile } from './files';
 import { infoOf } from './info';
 import { type Manifest, readManifest, writeManifest } from './manifest';
-import type { Blob, Environment, Intent, LayerTensors, RecordOf, Result, topics } from './records';
 import { RecordedLoad, type RecordedRouting } from './recorded-load';
+import type { Blob, Environment, Intent, LayerTensors, RecordOf, Result, topics } from './records';
 import { recoverSession } from './recover';
 
 /** Where a batch's events lie: chunk numbers, -1 for none. */
@@ -35,6 +35,10 @@ interface Places {
   result: number;
   explanation: number;
 }
+
+const runsNothing: Unavailable = {
+  reason: 'A recorded session runs nothing; use `moescope replay --rerun`, or load the layer.',
+};
 
 /** Events parsed lately: a panel asks for the same batch several times. */
 const keptEvents = 64;
@@ -176,7 +180,17 @@ export class ReplaySource implements Source {
   }
 
   async rerun(): Promise<Rerun | Unavailable> {
-    return { reason: 'A recorded session runs nothing; use `moescope replay --rerun`, or load the layer.' };
+    return runsNothing;
+  }
+
+  async repeat(): Promise<Unavailable> {
+    return runsNothing;
+  }
+  async resumNoise(): Promise<Unavailable> {
+    return runsNothing;
+  }
+  async elementHistory(): Promise<Unavailable> {
+    return runsNothing;
   }
 
   async explain(index: number): Promise<Explanation | Unavailable> {

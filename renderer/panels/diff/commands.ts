@@ -68,6 +68,19 @@ const commands: Command[] = [
     unavailable: () => (useSelection.getState().batch === null ? 'No batch is selected.' : null),
     run: () => useDiff.setState({ causesOf: comparisonKey(useSelection.getState().batch, useView.getState().pair) }),
   },
+  {
+    id: 'diff.history',
+    title: 'Show the history of an element of the output',
+    group: 'Diff',
+    hidden: true,
+    run: (args) => {
+      const at = (key: string) => argument(args, key, 'number');
+      const [token = 0, column = 0, slot, element] = ['token', 'column', 'slot', 'element'].map(at);
+      useDiff.setState({
+        history: { token, column, ...(slot !== undefined && element !== undefined && { slot, element }) },
+      });
+    },
+  },
   { id: 'diff.fit', title: 'Show the whole difference', group: 'Diff', run: () => useDiff.setState({ view: null }) },
 ];
 

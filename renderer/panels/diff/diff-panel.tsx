@@ -1,6 +1,7 @@
 /** Diff: two answers to the same batch, stage by stage, with what makes the difference. */
 import { type ReactNode, useEffect, useMemo } from 'react';
-import { type Diff, type Side, sides } from '../../../electron/contract/batch';
+import { type Diff, type Side, type Stage, sides } from '../../../electron/contract/batch';
+import type { Noise } from '../../../electron/contract/element';
 import { ExportButtons } from '../../charts/export-buttons';
 import { invoke } from '../../commands/registry';
 import { Block, EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
@@ -12,8 +13,11 @@ import { tableCsv } from '../../tables/columns';
 import { showPlane } from '../scales/state';
 import { Causes } from './causes';
 import { DifferenceMap } from './difference-map';
+import { ExpertFactors } from './expert-factors';
+import { HistoryView } from './history-view';
+import { NoiseBlock } from './noise';
 import { type StageRow, StageTable, stageColumns } from './stage-table';
-import { comparisonKey, showComparison, showStage, sideTitles, stageTitles, useDiff } from './state';
+import { comparisonKey, pickElement, showComparison, showStage, sideTitles, stageTitles, useDiff } from './state';
 import { ToleranceFields } from './tolerance-fields';
 import { UlpHistogram } from './ulp-histogram';
 import { type Worst, WorstTable, worstColumns } from './worst-table';
@@ -153,19 +157,26 @@ interface DiffViewProps {
 }
 
 function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
-  const { stage: chosen, element } = useDiff();
-  const stageName = chosen ?? diff.firstDiverging ?? 'output';
+  const { stage: chosen, element, history, noise: measured } = useDiff();
+  const key = comparisonKey(diff.batch, diff);
+  const noise = measured?.of === key ? measured.found : null;
+  const firstDiverging = noise ? overNoise(diff, noise) : diff.firstDiverging;
+  const stageName = chosen ?? firstDiverging ?? 'output';
   const stage = diff.stages.find((candidate) => candidate.stage === stageName) ?? diff.stages[diff.stages.length - 1];
   const rows = useMemo(
-    (): StageRow[] => diff.stages.map((entry) => ({ ...entry, firstDiverging: entry.stage === diff.firstDiverging })),
-    [diff],
+    (): StageRow[] =>
+      diff.stages.map((entry) => ({
+        ...entry,
+        firstDiverging: entry.stage === firstDiverging,
+        floor: noise?.stages.find(({ stage }) => stage === entry.stage)?.floor ?? null,
+      })),
+    [diff, noise, firstDiverging],
   );
-  const key = comparisonKey(diff.batch, diff);
   useEffect(() => showComparison(key), [key]);
   if (!stage) return <EmptyState title="No stages" reason="The engine compared nothing for this batch." />;
   const name = `batch${diff.batch}-${diff.a}-${diff.b}`;
   const pickWorst = (worst: Worst) => {
-    useDiff.setState({ element: { row: worst.row, column: worst.column } });
+    pickElement(diff, stage.stage, worst.row, worst.column);
     if (worst.expert >= 0) showPlane(worst.expert);
   };
   const picked = element && stage.worst.find(({ row, column }) => row === element.row && column === element.column);
@@ -187,12 +198,15 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
             diff={diff}
             stage={stage}
             layerKey={layerKey}
-            onPick={(row, column) => useDiff.setState({ element: { row, column } })}
+            onPick={(row, column) => pickElement(diff, stage.stage, row, column)}
           />
         </Block>
+        {history && <HistoryView diff={diff} element={history} layerKey={layerKey} />}
       </div>
       <aside className="diff-side" aria-label="Causes and worst elements">
         {causes}
+        <NoiseBlock diff={diff} />
+        <ExpertFactors stage={stage} />
         <UlpHistogram comparison={stage.comparison} name={`${name}-${stage.stage}`} height={104} />
         <Block
           title="Worst elements"
@@ -211,6 +225,15 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
       </aside>
     </div>
   );
+}
+
+/** The first stage out of tolerance and above its floor; the tolerance may have moved since the batch was repeated. */
+function overNoise(diff: Diff, noise: Noise): Stage | null {
+  const over = diff.stages.find(({ stage, comparison }) => {
+    const floor = noise.stages.find((entry) => entry.stage === stage)?.floor ?? 0;
+    return comparison !== null && comparison.withinTolerance < 1 && comparison.nrmse > floor;
+  });
+  return over?.stage ?? null;
 }
 
 /** Where the two sides were computed; a warning when that is not one place. The reference is a calculation, not a device. */

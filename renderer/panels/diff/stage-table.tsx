@@ -1,6 +1,6 @@
 /** Every stage of the pair: how far apart, how much is within tolerance, and where it began. */
 import type { Stage, StageComparison } from '../../../electron/contract/batch';
-import { formatCosine, formatError, formatShare } from '../../format/numbers';
+import { formatCosine, formatCount, formatError, formatShare } from '../../format/numbers';
 import type { Column } from '../../tables/columns';
 import { DataTable } from '../../tables/data-table';
 import { shortValue } from '../../tensorview/exact';
@@ -14,9 +14,16 @@ export interface StageRow {
   /** why there is no comparison */
   reason: string;
   firstDiverging: boolean;
+  /** what noise explains, where the batch was repeated */
+  floor: number | null;
 }
 
-type NumberKey = Exclude<keyof StageComparison, 'ulpHistogram'>;
+/** Codes and scale bytes that differ: "12 of 4096 codes, 3 SF". */
+function codesText(codes: NonNullable<StageComparison['codes']>): string {
+  return `${formatCount(codes.differingCodes)}, ${formatCount(codes.differingScales)} SF`;
+}
+
+type NumberKey = Exclude<keyof StageComparison, 'ulpHistogram' | 'experts' | 'codes'>;
 
 const figure = (
   id: NumberKey,
@@ -31,7 +38,10 @@ const figure = (
   kind: 'number',
   ...(unit && { unit }),
   value: (row) => row.comparison?.[id] ?? null,
-  render: (row) => (row.comparison ? format(row.comparison[id]) : <span className="muted">-</span>),
+  render: (row) => {
+    const value = row.comparison?.[id];
+    return value === undefined ? <span className="muted">-</span> : format(value);
+  },
 });
 
 /** 0.99999 must not read as 100 %. */
@@ -52,7 +62,10 @@ export const stageColumns: readonly Column<StageRow>[] = [
       <>
         {stageTitles[row.stage]}
         {row.firstDiverging && (
-          <span className="diverging" title="The first stage that is not wholly within tolerance">
+          <span
+            className="diverging"
+            title="The first stage that is not wholly within tolerance and, once the batch was repeated, above its noise floor"
+          >
             diverges first
           </span>
         )}
@@ -66,9 +79,26 @@ export const stageColumns: readonly Column<StageRow>[] = [
   },
   figure('maxAbs', 'max |a-b|', '74px', (value) => shortValue(value)),
   figure('nrmse', 'NRMSE', '74px', formatError),
+  {
+    id: 'floor',
+    header: 'noise floor',
+    width: '78px',
+    kind: 'number',
+    value: (row) => row.floor,
+    render: (row) => (row.floor === null ? <span className="muted">-</span> : formatError(row.floor)),
+  },
   figure('cosine', 'cosine', '74px', formatCosine),
+  figure('pcc', 'PCC', '74px', formatCosine),
   figure('withinTolerance', 'within', '74px', formatWithin),
   figure('bestScale', 'best scale', '72px', (value) => shortValue(value, 6)),
+  {
+    id: 'codes',
+    header: 'codes differ',
+    width: '104px',
+    kind: 'number',
+    value: (row) => row.comparison?.codes?.differingCodes ?? null,
+    render: (row) => (row.comparison?.codes ? codesText(row.comparison.codes) : <span className="muted">-</span>),
+  },
   {
     id: 'nan',
     header: 'NaNs',

@@ -1,10 +1,19 @@
 /** Subject: how a difference is looked at. The batch, the pair and the tolerance live in the shared stores. */
 import { create } from 'zustand';
 import type { Diff, Side, Stage } from '../../../electron/contract/batch';
+import type { Noise } from '../../../electron/contract/element';
 import { defaultLook, type LookSettings } from '../../tensorview/look';
 import type { View } from '../../tensorview/viewport';
 
 export type StageDiff = Diff['stages'][number];
+
+/** An element of y whose history is shown, and the element of I of one slot behind which FC1 is. */
+export interface HistoryElement {
+  token: number;
+  column: number;
+  slot?: number;
+  element?: number;
+}
 
 export interface DiffState {
   /** chosen stage; null = the first diverging one, else the output */
@@ -17,6 +26,9 @@ export interface DiffState {
   of: string;
   /** the comparison whose causes were asked for, as `comparisonKey` writes it; empty = none */
   causesOf: string;
+  history: HistoryElement | null;
+  /** the measured noise floor, and the comparison that it belongs to */
+  noise: { of: string; found: Noise } | null;
 }
 
 export const useDiff = create<DiffState>(() => ({
@@ -26,19 +38,58 @@ export const useDiff = create<DiffState>(() => ({
   element: null,
   of: '',
   causesOf: '',
+  history: null,
+  noise: null,
 }));
 
 /** Another batch or pair has other elements: begins at its whole. The first comparison keeps what a link has brought. */
 export function showComparison(key: string): void {
   useDiff.setState(({ of, view, element }) => {
     if (of === key) return {};
-    return of === '' ? { of: key, view, element } : { of: key, view: null, element: null };
+    return of === '' ? { of: key, view, element } : { of: key, view: null, element: null, history: null };
   });
 }
 
 /** Names a comparison: causes that were asked for hold for it alone. */
 export function comparisonKey(batch: number | null, pair: { a: Side; b: Side }): string {
   return `${batch},${pair.a},${pair.b}`;
+}
+
+/**
+ * The element of y that belongs to an element of a stage: of FC1, the activation and its requantized form together with slot
+ * and element of I (y's column stays the one shown, else 0). null: the quantized input leads to every element of its token.
+ */
+export function historyOf(
+  diff: Pick<Diff, 'stages'>,
+  stage: Stage,
+  row: number,
+  column: number,
+): HistoryElement | null {
+  const size = (name: Stage) => diff.stages.find((entry) => entry.stage === name);
+  const tokens = size('output')?.rows ?? 0;
+  const topK = tokens > 0 ? Math.round((size('fc2')?.rows ?? 0) / tokens) : 0;
+  if (stage === 'output') return { token: row, column };
+  if (stage === 'input' || topK < 1) return null;
+  const token = Math.floor(row / topK);
+  if (stage === 'fc2') return { token, column };
+  const intermediate = size('activation')?.columns ?? 0;
+  const shown = useDiff.getState().history;
+  return {
+    token,
+    column: shown?.token === token ? shown.column : 0,
+    slot: row % topK,
+    element: intermediate > 0 ? column % intermediate : column,
+  };
+}
+
+/** Opens FC1 behind an element of I in the history that is shown. */
+export function showElementOfI(slot: number, element: number): void {
+  useDiff.setState(({ history }) => (history ? { history: { ...history, slot, element } } : {}));
+}
+
+/** Picks an element of a stage and opens its history. */
+export function pickElement(diff: Pick<Diff, 'stages'>, stage: Stage, row: number, column: number): void {
+  useDiff.setState({ element: { row, column }, history: historyOf(diff, stage, row, column) });
 }
 
 /** Shows another stage from its whole. */
