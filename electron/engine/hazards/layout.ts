@@ -2,10 +2,12 @@
 import type { Found, Hazard } from './hazard';
 
 /**
- * Rows and columns must explain at least this much more of log2(scale) read as tiles than read as linear bytes, and the
- * linear reading no more than twice what independent blocks would: then the bytes have structure, and it is in the other order.
+ * Read as tiles, rows and columns must explain this much more of log2(scale) than read as linear bytes, and six standard
+ * deviations more than the difference of two readings of independent blocks: R^2 of p = R + C - 2 free parameters over n
+ * blocks scatters by sqrt(2 p) / n, and `chance` is p / (n - 1).
  */
 const margin = 0.05;
+const deviations = 6;
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -19,12 +21,14 @@ export const scaleLayout: Hazard = {
       ? 'rows are no multiple of 128 or columns none of 4: tiles would have another length'
       : null,
   find: ({ projections }) =>
-    projections.flatMap(({ name, tensor, layout }): Found[] => {
+    projections.flatMap(({ name, tensor, layout, census }): Found[] => {
       if (layout.length === 0) return [];
       const linear = mean(layout.map((one) => one.linear));
       const tiled = mean(layout.map((one) => one.tiled));
       const chance = mean(layout.map((one) => one.chance));
-      if (tiled < linear + margin || tiled < 2 * linear) return [];
+      const blocks = census.stored(0).blocks;
+      const scatter = Math.sqrt((2 * 2 * chance) / blocks / layout.length);
+      if (tiled - linear < Math.max(margin, deviations * scatter)) return [];
       return [
         {
           severity: 'error',

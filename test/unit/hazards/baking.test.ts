@@ -1,8 +1,8 @@
 /** H1 against a count made from the file's bytes alone, and its absence where baking is exact. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeTiny, readTensors, type TemporaryFolder, temporaryFolder, weights } from '../../fixtures/checkpoints/tiny';
 import { checkpointPath, haveShared, sharedNames } from '../../fixtures/checkpoints/shared';
+import { makeTiny, readTensors, type TemporaryFolder, temporaryFolder, weights } from '../../fixtures/checkpoints/tiny';
 import { e4m3, look, named, nearestE4m3, only } from './look';
 
 let folder: TemporaryFolder;
@@ -94,13 +94,16 @@ describe('H1, block scales with weight_scale_2 baked in', () => {
     expect(named(await look(path, 'clean'))).toEqual(kept.slice(1));
   });
 
-  test.runIf(haveShared)('exports of ModelOpt and llmcompressor: independent count, and H1 as the only error', async () => {
-    await expectCounted(checkpointPath('modelopt-qwen3moe-tiny'));
-    await expectCounted(checkpointPath('ct-qwen3moe-tiny'), true);
-    for (const name of sharedNames) {
-      const { findings } = await look(checkpointPath(name));
-      const errors = findings.filter(({ severity }) => severity === 'error').map(({ id }) => id);
-      expect(new Set(errors)).toEqual(new Set(['H1-baked-block-scales']));
-    }
-  });
+  test.runIf(haveShared)(
+    'exports of ModelOpt and llmcompressor: independent count, and H1 as the only error',
+    async () => {
+      await expectCounted(checkpointPath('modelopt-qwen3moe-tiny'));
+      await expectCounted(checkpointPath('ct-qwen3moe-tiny'), true);
+      for (const name of sharedNames) {
+        const { findings } = await look(checkpointPath(name));
+        const errors = findings.filter(({ severity }) => severity === 'error').map(({ id }) => id);
+        expect(new Set(errors)).toEqual(new Set(['H1-baked-block-scales']));
+      }
+    },
+  );
 });
