@@ -19,6 +19,7 @@ static Napi::Object init_all(Napi::Env env, Napi::Object exports) {
   init_metrics(env, exports);
   init_routing(env, exports);
   init_hazards(env, exports);
+  init_explain(env, exports);
   return exports;
 }
 

@@ -16,5 +16,6 @@ void init_dispatch(Napi::Env env, Napi::Object exports);
 void init_metrics(Napi::Env env, Napi::Object exports);
 void init_routing(Napi::Env env, Napi::Object exports);
 void init_hazards(Napi::Env env, Napi::Object exports);
+void init_explain(Napi::Env env, Napi::Object exports);
 
 }  // namespace moe::addon

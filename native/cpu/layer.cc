@@ -28,6 +28,9 @@ int read_choice(const char* variable, const std::string& first, const std::strin
 
 }  // namespace
 
+DirectMicroScale chosen_direct_micro_scale() { return static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "multiplier", "divider")); }
+Reciprocal chosen_reciprocal() { return static_cast<Reciprocal>(read_choice("MOESCOPE_RECIPROCAL", "exact", "fp32")); }
+
 Layer::Layer(const moe_layer_desc& desc)
     : shape_(checked(desc)), kernels_(kernels(choose_simd())),
       direct_micro_scale_(static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "divider", "multiplier"))),

@@ -28,6 +28,10 @@ enum class Reciprocal {
   kFp32,
 };
 
+/// What the environment chooses. @throws Error `unsupported` for a value that is not known.
+DirectMicroScale chosen_direct_micro_scale();
+Reciprocal chosen_reciprocal();
+
 class Layer {
  public:
   /// @throws Error as b12x_scales and cutlass_scales; `unsupported` for a contract that only the reference provider

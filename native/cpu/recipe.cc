@@ -11,35 +11,37 @@ constexpr int kOptimizedMaxIntermediate = 4 * 128;  // retained slices
 constexpr int kOptimizedMaxTopK = 16;
 constexpr int kSharedInputMaxTopK = 32;
 
-bool takes_gated_dynamic(const moe_layer_desc& shape, const moe_batch& batch, bool shared_scale) {
-  return shape.gated != 0 && batch.tile_m == kOptimizedTile && batch.tile_n == kOptimizedTile && shape.hidden <= kOptimizedMaxHidden &&
-         shape.intermediate <= kOptimizedMaxIntermediate && shape.top_k <= (shared_scale ? kSharedInputMaxTopK : kOptimizedMaxTopK);
+bool takes_gated_dynamic(const moe_layer_desc& shape, const KernelChoice& choice) {
+  return shape.gated != 0 && choice.tile_m == kOptimizedTile && choice.tile_n == kOptimizedTile && shape.hidden <= kOptimizedMaxHidden &&
+         shape.intermediate <= kOptimizedMaxIntermediate && shape.top_k <= (choice.shared_scale ? kSharedInputMaxTopK : kOptimizedMaxTopK);
 }
 
 }  // namespace
 
-Recipe choose_recipe(const Layer& layer, const moe_batch& batch) {
-  const auto path = static_cast<moe_path>(batch.path);
-  const PathScales& scales = layer.scales(path);
-  const bool gated = layer.shape().gated != 0;
-  const bool wide = layer.reciprocal() == Reciprocal::kExact;
-  const Quantizer b12x = !gated ? Quantizer::kB12xExact : wide ? Quantizer::kB12xWide : Quantizer::kB12xFast;
-  if (path == MOE_PATH_CUTLASS && batch.kernel == MOE_KERNEL_CUTLASS) {
-    return {scales, wide ? Quantizer::kCutlassWide : Quantizer::kCutlassFast, Reduction::kCutlass, true, false};
+Arithmetic choose_arithmetic(const moe_layer_desc& shape, const KernelChoice& choice) {
+  const bool wide = choice.reciprocal == Reciprocal::kExact;
+  const Quantizer b12x = shape.gated == 0 ? Quantizer::kB12xExact : wide ? Quantizer::kB12xWide : Quantizer::kB12xFast;
+  if (choice.path == MOE_PATH_CUTLASS && choice.kernel == MOE_KERNEL_CUTLASS) {
+    return {wide ? Quantizer::kCutlassWide : Quantizer::kCutlassFast, Reduction::kCutlass, true, false};
   }
-  if (path == MOE_PATH_B12X) {
-    switch (batch.kernel) {
+  if (choice.path == MOE_PATH_B12X) {
+    switch (choice.kernel) {
       case MOE_KERNEL_DIRECT_MICRO:
-        return {scales, Quantizer::kDirectMicro, Reduction::kDirectMicro, false, layer.direct_micro_scale() == DirectMicroScale::kDivider};
+        return {Quantizer::kDirectMicro, Reduction::kDirectMicro, false, choice.direct_micro_scale == DirectMicroScale::kDivider};
       case MOE_KERNEL_DYNAMIC:
-        if (takes_gated_dynamic(layer.shape(), batch, scales.shared_fc1_quantizer())) return {scales, b12x, Reduction::kGatedDynamic, false, false};
-        return {scales, b12x, Reduction::kSlices, false, false};
+        return {b12x, takes_gated_dynamic(shape, choice) ? Reduction::kGatedDynamic : Reduction::kSlices, false, false};
       case MOE_KERNEL_MICRO:
-      case MOE_KERNEL_STATIC: return {scales, b12x, Reduction::kSlices, false, false};
+      case MOE_KERNEL_STATIC: return {b12x, Reduction::kSlices, false, false};
       default: break;
     }
   }
-  throw Error(code::kUnsupported, "kernel " + std::to_string(batch.kernel) + " does not belong to path " + std::to_string(batch.path));
+  throw Error(code::kUnsupported, "kernel " + std::to_string(choice.kernel) + " does not belong to path " + std::to_string(choice.path));
+}
+
+Recipe choose_recipe(const Layer& layer, const moe_batch& batch) {
+  const auto path = static_cast<moe_path>(batch.path);
+  const PathScales& scales = layer.scales(path);
+  return {choose_arithmetic(layer.shape(), {path, batch.kernel, batch.tile_m, batch.tile_n, scales.shared_fc1_quantizer(), layer.reciprocal(), layer.direct_micro_scale()}), scales};
 }
 
 }  // namespace moe::cpu

@@ -20,14 +20,31 @@ enum class Reduction {
   kDirectMicro,
 };
 
-struct Recipe {
-  const PathScales& scales;
+/// The arithmetic of a kernel, whatever the layer's scales are.
+struct Arithmetic {
   Quantizer quantizer;
   Reduction reduction;
   /// CUTLASS stores GEMM1's result as bf16 before the activation; b12x keeps it in fp32.
   bool rounds_fc1;
   /// Direct micro under DirectMicroScale::kDivider: hand the quantizer 1 / scale.
   bool inverts_scale;
+};
+
+/// What a dispatch decision says, and the choices that the environment makes (layer.h).
+struct KernelChoice {
+  moe_path path;
+  int32_t kernel, tile_m, tile_n;
+  /// All experts share FC1's input scale.
+  bool shared_scale;
+  Reciprocal reciprocal;
+  DirectMicroScale direct_micro_scale;
+};
+
+/// @throws Error `unsupported` for a kernel that does not belong to the path.
+Arithmetic choose_arithmetic(const moe_layer_desc& shape, const KernelChoice& choice);
+
+struct Recipe : Arithmetic {
+  const PathScales& scales;
 };
 
 /// The pipeline of (path, kernel, tile) on this layer. The gated dynamic kernel needs tile 128x128, H <= 16384, I <= 512

@@ -7,19 +7,34 @@ namespace moe::cpu {
 
 QuantizedRows::QuantizedRows(int64_t rows, int64_t k) : k_(k), codes_(rows * k), bias_(rows * (k / 16)), scales_(rows * (k / 16)) {}
 
+void QuantizedRows::put_block(int64_t r, int64_t block, const std::array<uint8_t, 16>& codes, uint8_t sf) {
+  int8_t* out = codes_.data() + r * k_ + block * 16;
+  int32_t sum = 0;
+  for (int i = 0; i < 16; ++i) {
+    out[i] = kE2m1Halves[codes[i]];
+    sum += kE2m1Halves[codes[i]];
+  }
+  bias_[r * (k_ / 16) + block] = -kWeightBias * sum;
+  scales_[r * (k_ / 16) + block] = e4m3_decode(sf);
+}
+
 void QuantizedRows::quantize(int64_t r, Quantizer quantizer, const float* x, float global_scale, uint8_t* packed, uint8_t* sf) {
-  int8_t* codes = codes_.data() + r * k_;
   for (int64_t block = 0; block < k_ / 16; ++block) {
     const Fp4Block out = quantize_block(quantizer, x + block * 16, global_scale);
-    int32_t sum = 0;
-    for (int i = 0; i < 16; ++i) {
-      codes[block * 16 + i] = kE2m1Halves[out.codes[i]];
-      sum += kE2m1Halves[out.codes[i]];
-    }
-    bias_[r * (k_ / 16) + block] = -kWeightBias * sum;
-    scales_[r * (k_ / 16) + block] = e4m3_decode(out.sf);
+    put_block(r, block, out.codes, out.sf);
     if (packed != nullptr) pack_codes(out.codes, packed + block * 8);
     if (sf != nullptr) sf[block] = out.sf;
+  }
+}
+
+void QuantizedRows::set(int64_t r, const uint8_t* packed, const uint8_t* sf) {
+  std::array<uint8_t, 16> codes;
+  for (int64_t block = 0; block < k_ / 16; ++block) {
+    for (int i = 0; i < 8; ++i) {
+      codes[2 * i] = packed[block * 8 + i] & 15U;
+      codes[2 * i + 1] = packed[block * 8 + i] >> 4U;
+    }
+    put_block(r, block, codes, sf[block]);
   }
 }
 

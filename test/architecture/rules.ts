@@ -81,11 +81,13 @@ export const nativeLayers: Record<string, string[]> = {
   reference: ['core', 'provider.h'],
   cpu: ['core', 'provider.h'],
   cuda: ['core', 'provider.h'],
+  // Models of the cpu pipelines with switches.
+  explain: ['core', 'cpu', 'provider.h'],
   // Built-in providers are linked in: their entry functions are named, the rest goes through provider.h; simd.h says which
   // instructions are in use.
-  addon: ['core', 'provider.h', 'cpu/simd.h', 'cpu/cpu_provider.h', 'reference/reference_provider.h'],
+  addon: ['core', 'provider.h', 'cpu/simd.h', 'cpu/cpu_provider.h', 'reference/reference_provider.h', 'explain'],
   bench: ['core', 'provider.h'],
-  test: ['core', 'reference', 'cpu', 'cuda', 'provider.h'],
+  test: ['core', 'reference', 'cpu', 'cuda', 'explain', 'provider.h'],
 };
 
 /** Headers that tie code to Node or to CUDA, and the folders that may know them. */

@@ -17,6 +17,7 @@ import type {
   ReferenceContract,
   ScaleLayout,
 } from '../../contract/layer';
+import type { ExplainBinding } from './explain-binding';
 import type { GroupComparison, HistoryPlace, NativeHistory, ResumNoise, ResumOptions } from './history-binding';
 import type { RoutingBinding } from './routing-binding';
 
@@ -323,7 +324,7 @@ export interface LayoutEvidence {
   chance: number;
 }
 
-export interface NativeBinding extends RoutingBinding {
+export interface NativeBinding extends ExplainBinding, RoutingBinding {
   /** simd: levels compiled in, best first; active: the one chosen on this CPU. */
   info(): { version: string; napi: number; simd: string[]; activeSimd: string; threads: number };
   createCancelFlag(): CancelFlag;

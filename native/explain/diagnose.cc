@@ -1,0 +1,161 @@
+#include "explain/diagnose.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+namespace moe::explain {
+namespace {
+
+using Deviations = std::vector<Deviation>;
+
+constexpr size_t kMostPerSegment = 3;
+/// How far above its own order noise a model may lie and still count as the whole explanation.
+constexpr double kFloorMargin = 1.5;
+
+/// The stage whose result a deviation changes first.
+Stage stage_of(const Deviation& deviation) {
+  const bool first = deviation.site == 0;
+  switch (deviation.cause) {
+    case Cause::kUnitActivationScale:
+    case Cause::kRequantization:
+    case Cause::kReciprocalApproximation:
+    case Cause::kDividerMultiplier: return first ? Stage::kX : Stage::kActQ;
+    case Cause::kBf16BetweenStages: return !first ? Stage::kFc2 : deviation.variant == 0 ? Stage::kFc1 : Stage::kAct;
+    case Cause::kAccumulationOrder:
+    case Cause::kRouterWeightRounding: return Stage::kY;
+    default: return first ? Stage::kFc1 : Stage::kFc2;
+  }
+}
+
+Spec with_all(Spec spec, const Deviations& deviations) {
+  for (const Deviation& deviation : deviations) spec = deviate(spec, deviation);
+  return spec;
+}
+
+Deviations joined(const Deviations& a, const Deviations& b) {
+  Deviations out = a;
+  out.insert(out.end(), b.begin(), b.end());
+  return out;
+}
+
+/// Two deviations of one field: the second would undo or overwrite the first.
+bool clash(const Spec& spec, const Deviations& a, const Deviations& b) {
+  const Spec both = with_all(spec, joined(a, b));
+  return both == with_all(spec, a) || both == with_all(spec, b) || both == spec || both != with_all(spec, joined(b, a));
+}
+
+struct Trial {
+  Deviations deviations;
+  Misfit misfit;
+};
+
+class Search {
+ public:
+  Search(const Segment& segment, Spec spec, std::vector<Deviations> candidates, const Task& task)
+      : segment_(segment), spec_(std::move(spec)), candidates_(std::move(candidates)), task_(task), none_{{}, segment.fit(spec_)} {}
+
+  Trial best() {
+    if (none_.misfit.mismatched == 0 && !(segment_.end() == Stage::kY && segment_.exact())) return none_;
+    Trial chosen = none_;
+    Trial grown = best_with({}, none_);
+    if (gains(grown, chosen)) chosen = grown;
+    for (size_t size = 2; size <= kMostPerSegment && !explains(chosen); ++size) {
+      grown = size == 2 && segment_.exact() ? best_pair() : best_with(grown.deviations, grown);
+      if (gains(grown, chosen)) chosen = grown;
+    }
+    return chosen;
+  }
+
+  const Misfit& without_any() const { return none_.misfit; }
+  Misfit fit(const Deviations& deviations) const {
+    task_.check();
+    return segment_.fit(with_all(spec_, deviations));
+  }
+
+ private:
+  bool gains(const Trial& larger, const Trial& smaller) const { return larger.misfit.nats + segment_.least_gain() < smaller.misfit.nats; }
+  bool explains(const Trial& trial) const {
+    const Misfit& floor = segment_.floor();
+    if (!segment_.exact()) return trial.misfit.nats <= floor.nats + segment_.least_gain();
+    return trial.misfit.nats <= kFloorMargin * floor.nats + segment_.least_gain();
+  }
+
+  /// `base` and the candidate that fits best beside it.
+  Trial best_with(const Deviations& base, const Trial& otherwise) const {
+    std::optional<Trial> best;
+    for (const Deviations& candidate : candidates_) {
+      if (!base.empty() && clash(spec_, base, candidate)) continue;
+      Trial trial{joined(base, candidate), {}};
+      trial.misfit = fit(trial.deviations);
+      if (!best || trial.misfit.nats < best->misfit.nats) best = std::move(trial);
+    }
+    return best.value_or(otherwise);
+  }
+
+  Trial best_pair() const {
+    Trial best = none_;
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      for (size_t j = i + 1; j < candidates_.size(); ++j) {
+        if (clash(spec_, candidates_[i], candidates_[j])) continue;
+        Trial trial{joined(candidates_[i], candidates_[j]), {}};
+        trial.misfit = fit(trial.deviations);
+        if (trial.misfit.nats < best.misfit.nats) best = std::move(trial);
+      }
+    }
+    return best;
+  }
+
+  const Segment& segment_;
+  const Spec spec_;
+  const std::vector<Deviations> candidates_;
+  const Task& task_;
+  const Trial none_;
+};
+
+/// Deviations whose stage lies in (after, until]; where both GEMMs lie in the segment, the same cause at both is one more
+/// candidate.
+std::vector<Deviations> candidates_of(const Spec& spec, const LayerShape& shape, int after, Stage until) {
+  std::vector<Deviations> out;
+  Deviations all;
+  for (const Deviation& deviation : deviations_of(spec, shape)) {
+    const int stage = static_cast<int>(stage_of(deviation));
+    if (stage > after && stage <= static_cast<int>(until)) all.push_back(deviation);
+  }
+  for (const Deviation& deviation : all) out.push_back({deviation});
+  for (const Deviation& first : all) {
+    for (const Deviation& second : all) {
+      if (first.site == 0 && second.site == 1 && first.cause == second.cause && first.variant == second.variant) out.push_back({first, second});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Diagnosis diagnose(const Model& model, const RunInput& input, const Spec& documented, const Observation& observation, uint64_t seed, const Task& task) {
+  model.check(input);
+  Diagnosis out;
+  Spec spec = documented;
+  int after = -1;  // stages up to here are explained by earlier segments
+  for (Segment& segment : segments_of(model, input, observation, seed)) {
+    task.check();
+    segment.calibrate(spec);
+    Search search(segment, spec, candidates_of(spec, model.shape(), after, segment.end()), task);
+    const Trial chosen = search.best();
+    const double whole = search.without_any().nats;
+    for (const Deviation& deviation : chosen.deviations) {
+      Deviations others = chosen.deviations;
+      std::erase(others, deviation);
+      const double gain = search.fit(others).nats - chosen.misfit.nats;
+      out.deviations.push_back({deviation, segment.end(), gain, segment.exact() ? std::min(1.0, gain / whole) : 1.0 - std::exp(-2 * gain / static_cast<double>(chosen.misfit.compared))});
+    }
+    out.segments.push_back({segment.end(), chosen.misfit.compared, search.without_any().share(), chosen.misfit.share(), segment.floor().share()});
+    spec = with_all(spec, chosen.deviations);
+    after = static_cast<int>(segment.end());
+  }
+  std::stable_sort(out.deviations.begin(), out.deviations.end(), [](const NamedDeviation& a, const NamedDeviation& b) { return a.gain > b.gain; });
+  return out;
+}
+
+}  // namespace moe::explain

@@ -1,0 +1,63 @@
+#include <cstring>
+
+#include <doctest/doctest.h>
+
+#include "explain/model.h"
+#include "made_layer.h"
+#include "provider_layers.h"
+
+using namespace moe;
+using namespace moe::test;
+
+namespace {
+
+struct Kernel {
+  moe_path path;
+  moe_kernel kernel;
+  int32_t tile;
+};
+constexpr Kernel kKernels[] = {{MOE_PATH_B12X, MOE_KERNEL_DIRECT_MICRO, 0},
+                               {MOE_PATH_B12X, MOE_KERNEL_MICRO, 128},
+                               {MOE_PATH_B12X, MOE_KERNEL_STATIC, 64},
+                               {MOE_PATH_B12X, MOE_KERNEL_DYNAMIC, 128},
+                               {MOE_PATH_CUTLASS, MOE_KERNEL_CUTLASS, 128}};
+
+template <class T>
+bool same(const Tensor& tensor, const std::vector<T>& values) {
+  return tensor.bytes == values.size() * sizeof(T) && std::memcmp(tensor.data, values.data(), tensor.bytes) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("the documented model has the bits of the cpu provider") {
+  for (const bool gated : {true, false}) {
+    for (const int32_t intermediate : {128, 208}) {
+      const MadeLayer made(gated, true, 5, 96, intermediate);
+      const auto layer = made.assembled();
+      const explain::Model model(layer);
+      const RunInput batch = random_batch(layer->shape, 9, 3);
+      for (const moe_contract contract : {MOE_UNIT_ALPHA, MOE_ACTIVATION_ALPHA, MOE_CLEAN}) {
+        const auto provided = cpu_provider()->create_layer(source_of(layer, contract));
+        for (const Kernel& kernel : kKernels) {
+          CAPTURE(gated);
+          CAPTURE(intermediate);
+          CAPTURE(contract);
+          CAPTURE(kernel.kernel);
+          RunInput input = on(batch, kernel.path, kernel.kernel, kernel.tile);
+          input.taps = MOE_TAP_ALL;
+          const RunOutput run = provided->run(input, {});
+          const explain::Spec spec = explain::documented(*layer, contract, kernel.path, kernel.kernel, input.tile_m, input.tile_n);
+          const explain::StageOutputs modelled = model.run(spec, input, 0);
+          CHECK(same(output(run, "x_q"), modelled.x.packed));
+          CHECK(same(output(run, "x_sf"), modelled.x.sf));
+          CHECK(same(output(run, "fc1"), modelled.fc1));
+          CHECK(same(output(run, "act"), modelled.act));
+          CHECK(same(output(run, "act_q"), modelled.act_q.packed));
+          CHECK(same(output(run, "act_sf"), modelled.act_q.sf));
+          CHECK(same(output(run, "fc2"), modelled.fc2));
+          CHECK(same(output(run, "y"), modelled.y));
+        }
+      }
+    }
+  }
+}
