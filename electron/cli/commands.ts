@@ -4,6 +4,7 @@ import { register as diff } from './diff';
 import { register as doctor } from './doctor';
 import { register as exportSession } from './export';
 import { register as inspect } from './inspect';
+import { register as layout } from './layout';
 import { register as makeCheckpoint } from './make-checkpoint';
 import { register as prepare } from './prepare';
 import { register as record } from './record';
@@ -20,6 +21,7 @@ export const commands: readonly ((program: Command) => void)[] = [
   replay,
   diff,
   inspect,
+  layout,
   prepare,
   serve,
   makeCheckpoint,

@@ -19,6 +19,7 @@ import { ElementHistorySchema, NoiseSchema } from './element';
 import { AppErrorSchema } from './errors';
 import { HazardReportSchema } from './hazards';
 import { CheckpointSummarySchema, contracts, LayerSummarySchema, OriginSchema, paths } from './layer';
+import { LayoutSearchSchema } from './layouts';
 import { BatchRoutingSchema, RoutingWindowSchema } from './routing';
 import { BookmarkSchema, EngineStateSchema, SessionInfoSchema, WorkloadChangeSchema, WorkloadSchema } from './session';
 import { PickSchema, TensorDescriptorSchema, TensorStatsSchema } from './tensor';
@@ -103,6 +104,8 @@ export const requests = {
   ),
   'tensor.histogram': request(z.object({ ...tensorId, plane: z.number().int() }), z.object({ counts: float64Array })),
   'tensor.stats': request(z.object(tensorId), z.array(TensorStatsSchema)),
+  /** "try every layout": the orders in which this block-scale tensor may be stored, ranked by what they explain */
+  'tensor.layouts': request(z.object(tensorId), LayoutSearchSchema),
   'tensor.pick': request(
     z.object({ ...tensorId, plane: z.number().int(), row: z.number().int(), column: z.number().int() }),
     PickSchema,

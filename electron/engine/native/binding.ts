@@ -19,6 +19,7 @@ import type {
 } from '../../contract/layer';
 import type { ExplainBinding } from './explain-binding';
 import type { GroupComparison, HistoryPlace, NativeHistory, ResumNoise, ResumOptions } from './history-binding';
+import type { LayoutBinding } from './layout-binding';
 import type { RoutingBinding } from './routing-binding';
 
 export interface NativeError extends Error {
@@ -324,7 +325,7 @@ export interface LayoutEvidence {
   chance: number;
 }
 
-export interface NativeBinding extends ExplainBinding, RoutingBinding {
+export interface NativeBinding extends LayoutBinding, RoutingBinding {
   /** simd: levels compiled in, best first; active: the one chosen on this CPU. */
   info(): { version: string; napi: number; simd: string[]; activeSimd: string; threads: number };
   createCancelFlag(): CancelFlag;

@@ -1,8 +1,16 @@
+import { layoutsOfTensor } from '../analysis/layouts';
 import { findTensor, listTensors } from '../tensors/catalog';
 import { pickElement, ratioTile } from '../tensors/pick';
-import type { Handlers } from './handler';
+import { type Handlers, taskOf } from './handler';
 
-type Names = 'tensor.list' | 'tensor.tile' | 'tensor.ratioTile' | 'tensor.histogram' | 'tensor.stats' | 'tensor.pick';
+type Names =
+  | 'tensor.list'
+  | 'tensor.tile'
+  | 'tensor.ratioTile'
+  | 'tensor.histogram'
+  | 'tensor.stats'
+  | 'tensor.layouts'
+  | 'tensor.pick';
 
 /** Tiles, statistics and picks of tensors that stay native. */
 export const tensorHandlers: Handlers<Names> = {
@@ -24,6 +32,8 @@ export const tensorHandlers: Handlers<Names> = {
     const { tensor } = await findTensor(inspector.binding, inspector.source(), id, batch, call.cancel);
     return (await tensor.stats()).map((stats, plane) => ({ plane, ...stats }));
   },
+  'tensor.layouts': ({ inspector }, request, call) =>
+    layoutsOfTensor(inspector.binding, inspector.source(), request, taskOf(call, 'trying every layout')),
   'tensor.pick': ({ inspector }, request, call) =>
     pickElement(inspector.binding, inspector.source(), request, call.cancel),
 };

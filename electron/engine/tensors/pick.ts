@@ -129,7 +129,7 @@ async function codesUnder(
 }
 
 /** The FP4 tensor whose blocks a scale tensor scales; null where it was not recorded. */
-async function codesTensor(
+export async function codesTensor(
   binding: NativeBinding,
   source: Source,
   tensors: readonly SourceTensor[],

@@ -8,6 +8,7 @@ import { useSelection } from '../../stores/selection';
 import { useView } from '../../stores/view';
 import { mappings } from '../../tensorview/range';
 import { changeLook, pickElement, showPlane, showTensor, useScales } from './state';
+import { firstChoice } from './tensors';
 
 const noLayer = () => (useConnection.getState().engine?.layer ? null : 'No layer is loaded.');
 
@@ -42,6 +43,22 @@ function range(args: unknown) {
   changeLook(mapping, { range: chosen, ...(log !== undefined && { log }) });
 }
 
+/** Of the tensor named, else of the one chosen, else of the one that is shown first. */
+async function tryLayouts(args: unknown) {
+  const named = argument(args, 'tensor', 'string') ?? useSelection.getState().tensor;
+  const tensor = named === null ? firstChoice(await ask('tensor.list', {})) : await findTensor(named);
+  if (tensor?.role !== 'block-scale')
+    throw new AppError({
+      code: 'bad-option',
+      message: 'Only block scales have layouts to try.',
+      subject: tensor?.id ?? 'tensor',
+      expected: 'a block-scale tensor, e.g. b12x/w13_weight_scale',
+    });
+  useView.setState({ panel: 'scales' });
+  showTensor(tensor);
+  useScales.setState({ layouts: tensor.id });
+}
+
 const commands: Command[] = [
   { id: 'scales.open', title: 'Open scales', group: 'Scales', hidden: true, run: open },
   {
@@ -71,6 +88,13 @@ const commands: Command[] = [
     group: 'Scales',
     unavailable: noLayer,
     run: (args) => useScales.setState({ against: argument(args, 'against', 'string') ?? null }),
+  },
+  {
+    id: 'scales.layouts',
+    title: 'Try every layout of a block-scale tensor',
+    group: 'Scales',
+    unavailable: noLayer,
+    run: tryLayouts,
   },
   {
     id: 'scales.fit',

@@ -10,6 +10,7 @@ import { tableCsv } from '../../tables/columns';
 import { CodeHistogram } from './code-histogram';
 import { ExpertTable, expertColumns } from './expert-table';
 import { ExpertValues } from './expert-values';
+import { Layouts } from './layouts';
 import { PickCard } from './pick-card';
 import { pickIn, showPlane, showTensor, useScales } from './state';
 import { TensorMap } from './tensor-map';
@@ -164,6 +165,7 @@ function TensorView({ tensor, tensors, layerKey, missing }: TensorViewProps) {
         ) : (
           <CodeHistogram tensor={tensor} plane={plane} counts={histogram.data?.counts ?? null} height={130} />
         )}
+        {tensor.role === 'block-scale' && <Layouts tensor={tensor} batch={batch} layerKey={layerKey} />}
         <Block title="Tensor">
           <p className="muted scales-hint">{tensor.note}</p>
         </Block>

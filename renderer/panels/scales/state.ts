@@ -13,6 +13,8 @@ export interface ScalesState {
   view: View | null;
   /** id of the tensor divided by; null = values, no ratio */
   against: string | null;
+  /** id of the tensor whose layouts are tried */
+  layouts: string | null;
   looks: Record<Mapping, LookSettings>;
 }
 
@@ -20,6 +22,7 @@ export const useScales = create<ScalesState>(() => ({
   plane: 0,
   view: null,
   against: null,
+  layouts: null,
   looks: { sequential: defaultLook('sequential'), diverging: defaultLook('diverging'), ratio: defaultLook('ratio') },
 }));
 

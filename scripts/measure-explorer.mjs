@@ -1,0 +1,199 @@
+// Measures the tensor explorer on a plane of 1e8 block scales in the real window (web host, Chromium, software GL):
+// first tile, frames while panning and zooming, picks, memory. Writes docs/explorer.json; run it on a quiet machine.
+// Usage: node scripts/measure-explorer.mjs [--runs 3] [--seconds 6] [--out docs/explorer.json]
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright';
+import { ensureChromium } from './ensure-chromium.mjs';
+import { largePlane, largeShape, makeLargeCheckpoint } from './explorer/large-checkpoint.mjs';
+import { frameFigures, installProbe, round } from './explorer/window-probe.mjs';
+import { isMain, tellAndExit } from './toolchain/entry.mjs';
+import { inRepository, temporaryFolder } from './toolchain/places.mjs';
+
+/** The switches of the end-to-end tests (test/e2e/harness/rendering.ts): software GL by SwiftShader. */
+const switches = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--use-gl=angle',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+  '--force-device-scale-factor=1',
+  '--enable-precise-memory-info',
+];
+const tensors = ['checkpoint/w13_weight_scale', 'b12x/w13_weight_scale', 'cutlass/w13_cutlass_weight_scale'];
+const megabytes = (bytes) => round(bytes / 1e6);
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+async function serve(checkpoint) {
+  const args = ['serve', checkpoint, '--port', '0', '--json', '--demo-batches', '0', '--threshold', '64'];
+  const child = spawn(process.execPath, [inRepository('electron/cli/bin.mjs'), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const url = await new Promise((done, failed) => {
+    child.once('exit', (code) => failed(new Error(`moescope serve ended with code ${code}`)));
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const message = line.startsWith('{') ? JSON.parse(line) : {};
+      if (message.event === 'listening') done(message.url);
+    });
+  });
+  return { url, end: () => child.kill('SIGTERM') };
+}
+
+/** Private and proportional memory of the renderer process that shows the page, bytes, from Linux. */
+async function rendererMemory(browser, page) {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  const renderers = processInfo
+    .filter(({ type }) => type === 'renderer')
+    .map(({ id }) => {
+      const text = readFileSync(`/proc/${id}/smaps_rollup`, 'utf8');
+      const of = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024;
+      return { resident: of('Rss'), proportional: of('Pss'), private: of('Private_Dirty') + of('Private_Clean') };
+    });
+  const largest = renderers.sort((a, b) => b.private - a.private)[0];
+  const heap = await page.evaluate(() => performance.memory.usedJSHeapSize);
+  return { ...largest, heap };
+}
+
+/** Wheel and drag with the mouse for `seconds`, over the whole range from the fitted plane to single elements. */
+async function panAndZoom(page, seconds, onStep) {
+  const box = await page.locator('.heat-map-area').boundingBox();
+  const centre = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const end = Date.now() + seconds * 1000;
+  let step = 0;
+  while (Date.now() < end) {
+    // A wave of eight seconds: in for a while, drag about, out again.
+    const phase = step % 160;
+    if (phase < 50) {
+      await page.mouse.move(centre.x + 40 * Math.sin(step), centre.y + 30 * Math.cos(step));
+      await page.mouse.wheel(0, -60);
+    } else if (phase < 110) {
+      if (phase === 50) {
+        await page.mouse.move(centre.x, centre.y);
+        await page.mouse.down();
+      }
+      const turn = (phase - 50) / 10;
+      await page.mouse.move(centre.x + 220 * Math.sin(turn), centre.y + 160 * Math.sin(turn * 1.7));
+      if (phase === 109) await page.mouse.up();
+    } else await page.mouse.wheel(0, 60);
+    step++;
+    if (step % 20 === 0) await onStep();
+  }
+  await page.mouse.up();
+  return step;
+}
+
+async function measure(url, executablePath, seconds) {
+  const load = loadavg()[0];
+  const browser = await chromium.launch({ executablePath, args: switches });
+  try {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await page.addInitScript(installProbe);
+    await page.goto(url);
+    await page.waitForFunction(() => 'moescope' in window, undefined, { timeout: 60_000 });
+    await page.getByTestId('source-badge').filter({ hasText: 'LIVE' }).waitFor({ timeout: 400_000 });
+    await page.evaluate(() => window.moescope.command('scales.open', { tensor: 'b12x/w2_weight_scale_2' }));
+    await page.evaluate(() => window.moescope.idle());
+    const firstTileMs = {};
+    for (const tensor of tensors) {
+      firstTileMs[tensor] = round(
+        await page.evaluate((id) => window.explorerProbe.firstTile('scales.open', { tensor: id }), tensor),
+      );
+      await page.evaluate(() => window.moescope.idle());
+    }
+    const cells = await page.locator('.heat-map-readout').textContent();
+    const memory = [await rendererMemory(browser, page)];
+    await page.evaluate(() => {
+      window.explorerProbe.frames.length = 0;
+      window.explorerProbe.recording = true;
+    });
+    const inputs = await panAndZoom(page, seconds, async () => memory.push(await rendererMemory(browser, page)));
+    const frames = await page.evaluate(() => {
+      window.explorerProbe.recording = false;
+      return window.explorerProbe.frames;
+    });
+    await page.evaluate(() => window.moescope.idle());
+    const pickMs = [];
+    const box = await page.locator('.heat-map-area').boundingBox();
+    for (let at = 0; at < 20; at++) {
+      const answer = page.evaluate(() => window.explorerProbe.nextPick());
+      await page.mouse.click(box.x + 60 + at * 17, box.y + 40 + at * 9);
+      pickMs.push(await answer);
+      await page.evaluate(() => window.moescope.idle());
+    }
+    const most = (key) => megabytes(Math.max(...memory.map((sample) => sample[key])));
+    const renderer = await page.evaluate(() => {
+      const gl = document.createElement('canvas').getContext('webgl2');
+      return gl?.getParameter(gl.getExtension('WEBGL_debug_renderer_info').UNMASKED_RENDERER_WEBGL) ?? 'no WebGL2';
+    });
+    return {
+      load: round(load),
+      loadAfter: round(loadavg()[0]),
+      gl: renderer,
+      shown: cells,
+      firstTileMs,
+      panAndZoom: { inputs, ...frameFigures(frames) },
+      pickMs: { median: round(median(pickMs)), longest: round(Math.max(...pickMs)), picks: pickMs.length },
+      memoryMB: {
+        heap: most('heap'),
+        private: most('private'),
+        proportional: most('proportional'),
+        resident: most('resident'),
+      },
+    };
+  } finally {
+    await browser.close();
+  }
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      runs: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '6' },
+      out: { type: 'string', default: inRepository('docs', 'explorer.json') },
+    },
+  });
+  const { executable, version } = await ensureChromium();
+  const folder = join(temporaryFolder(), 'large');
+  console.log('making the checkpoint');
+  makeLargeCheckpoint(folder);
+  const runs = [];
+  try {
+    for (let run = 0; run < Number(values.runs); run++) {
+      // A new engine each time: the first look at a tensor is a first look.
+      const server = await serve(folder);
+      try {
+        runs.push(await measure(server.url, executable, Number(values.seconds)));
+      } finally {
+        server.end();
+      }
+      console.log(JSON.stringify(runs[runs.length - 1]));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const git = (...args) => execFileSync('git', args, { cwd: inRepository(), encoding: 'utf8' }).trim();
+  const report = {
+    tensor: { ...largePlane, cells: largePlane.rows * largePlane.columns, layer: largeShape },
+    machine: {
+      cpu: cpus()[0]?.model.trim() ?? 'unknown',
+      cores: cpus().length,
+      memoryGB: round(totalmem() / 1e9),
+      kernel: release(),
+    },
+    chromium: version,
+    node: process.version,
+    commit: git('rev-parse', '--short', 'HEAD'),
+    measured: new Date().toISOString(),
+    runs,
+  };
+  writeFileSync(resolve(values.out), `${JSON.stringify(report, null, 2)}\n`);
+}
+
+if (isMain(import.meta.url)) await tellAndExit(main);
