@@ -18,6 +18,7 @@ static Napi::Object init_all(Napi::Env env, Napi::Object exports) {
   init_dispatch(env, exports);
   init_metrics(env, exports);
   init_routing(env, exports);
+  init_layout_search(env, exports);
   init_hazards(env, exports);
   init_explain(env, exports);
   return exports;

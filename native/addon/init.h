@@ -15,6 +15,7 @@ void init_provider(Napi::Env env, Napi::Object exports);
 void init_dispatch(Napi::Env env, Napi::Object exports);
 void init_metrics(Napi::Env env, Napi::Object exports);
 void init_routing(Napi::Env env, Napi::Object exports);
+void init_layout_search(Napi::Env env, Napi::Object exports);
 void init_hazards(Napi::Env env, Napi::Object exports);
 void init_explain(Napi::Env env, Napi::Object exports);
 
