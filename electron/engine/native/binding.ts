@@ -325,7 +325,7 @@ export interface LayoutEvidence {
   chance: number;
 }
 
-export interface NativeBinding extends LayoutBinding, RoutingBinding {
+export interface NativeBinding extends ExplainBinding, LayoutBinding, RoutingBinding {
   /** simd: levels compiled in, best first; active: the one chosen on this CPU. */
   info(): { version: string; napi: number; simd: string[]; activeSimd: string; threads: number };
   createCancelFlag(): CancelFlag;
