@@ -3,6 +3,8 @@ import type { Finding, HazardReport } from '../contract/hazards';
 import type { Contract } from '../contract/layer';
 import { type Checkpoint, ranges } from '../engine/checkpoint/checkpoint';
 import { listRules, loadRules } from '../engine/dispatch/rules';
+import { bySeverity } from '../engine/hazards/detect';
+import { recordedOrder } from '../engine/hazards/recorded-output';
 import { checkpointHazards, sourceHazards } from '../engine/hazards/report';
 import type { Merge } from '../engine/layer/load-layer';
 import { ReplaySource } from '../engine/session/replay-source';
@@ -31,7 +33,7 @@ export async function inspectSession(path: string, context: CliContext): Promise
     const { layer, checkpoint, rules } = source.environment;
     // A recording may name rules of another build.
     const known = listRules().some(({ id }) => id === rules) ? loadRules(rules, {}).limits : null;
-    const report = await sourceHazards(
+    const looked = await sourceHazards(
       binding,
       source,
       {
@@ -41,6 +43,8 @@ export async function inspectSession(path: string, context: CliContext): Promise
       },
       { cancel: context.cancelFlag() },
     );
+    const order = await recordedOrder(binding, source, context.cancelFlag());
+    const report = { ...looked, findings: bySeverity([...looked.findings, ...(order ? [order] : [])]) };
     const info = source.info();
     context.result({ session: { path: info.path, name: info.name, contract: source.contract }, ...report }, () =>
       [

@@ -6,8 +6,13 @@ import type { ReplaySource } from './replay-source';
 /**
  * The layer of a session that was recorded with its weights, assembled from the recording alone: the checkpoint's tensors
  * as they were after the gate/up merge. Null where the recording has no weights.
+ * @param options exchanged: gate's rows taken for up's and up's for gate's
  */
-export async function recordedLayer(source: ReplaySource, binding: NativeBinding): Promise<LoadedLayer | null> {
+export async function recordedLayer(
+  source: ReplaySource,
+  binding: NativeBinding,
+  { exchanged = false }: { exchanged?: boolean } = {},
+): Promise<LoadedLayer | null> {
   const recorded = source.recordedLayer;
   if (!recorded?.tensors.some(({ set, role }) => set === 'checkpoint' && role === 'weight')) return null;
   const { file, begins } = await source.located(recorded.blob);
@@ -28,7 +33,7 @@ export async function recordedLayer(source: ReplaySource, binding: NativeBinding
     const tensor = tensors[`checkpoint/${name}`];
     return tensor ? new Float32Array(tensor.read(0, tensor.info().bytes).slice().buffer) : null;
   };
-  /** The part of every expert's merged projection that begins at row `row`. `part` picks its input scale where there is one a half. */
+  /** The part of every expert's merged projection that begins at row `row`. `part` picks its input scale where there is one a half: (gate, up). */
   const sources = (
     prefix: 'w13' | 'w2',
     row: number,
@@ -67,8 +72,8 @@ export async function recordedLayer(source: ReplaySource, binding: NativeBinding
     convention: 'small',
     merge: 'max',
     files: [file],
-    gate: gated ? sources('w13', intermediate, fc1Rows, hidden, 1) : null,
-    up: sources('w13', 0, fc1Rows, hidden, 0),
+    gate: gated ? sources('w13', exchanged ? 0 : intermediate, fc1Rows, hidden, 0) : null,
+    up: sources('w13', exchanged ? intermediate : 0, fc1Rows, hidden, 1),
     down: sources('w2', 0, hidden, intermediate, 0),
   });
   return {

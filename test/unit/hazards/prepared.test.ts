@@ -123,7 +123,7 @@ test('inspect: findings and tensors as JSON, exit code 1 at an error, 0 without'
   const exact = await makeTiny(join(folder.path, 'exact'), { scales: 'power-of-two', layers: 2 });
   const good = await cli(['inspect', exact, '--layer', 'all', '--json']);
   expect(good).toMatchObject({ code: 0, json: { findings: [] } });
-  expect((good.json?.tensors as unknown[]).length).toBe(6);
+  expect(good.json?.tensors).toHaveLength(6);
   expect((await cli(['inspect', exact, '--layer', '1'])).out).toMatch(/Hazards: 0 errors, 0 warnings, 0 remarks/);
   expect((await cli(['inspect', exact, '--layer', 'some'])).code).toBe(2);
 });
