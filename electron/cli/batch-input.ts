@@ -37,6 +37,19 @@ export async function readBatches(path: string, shape: LayerShape): Promise<Name
   }
 }
 
+/** One sentence for each batch whose x holds NaN or infinity: they are given on as they are, and each kernel has its own way with them. */
+export function notFinite(batches: readonly NamedBatch[]): string[] {
+  return batches.flatMap(({ name, tokens, x }) => {
+    // BF16 with all eight exponent bits set.
+    const count = x.reduce((sum, bits) => sum + Number((bits & 0x7f80) === 0x7f80), 0);
+    if (count === 0) return [];
+    const first = Math.floor(x.findIndex((bits) => (bits & 0x7f80) === 0x7f80) / (x.length / tokens));
+    return [
+      `${ending(name, 'x')} holds ${count} values that are not finite (first in token ${first}); what a kernel makes of them differs between kernels.`,
+    ];
+  });
+}
+
 function missing(name: string, path: string, present: readonly string[]): AppError {
   return new AppError({
     code: 'missing-tensor',

@@ -9,6 +9,7 @@ import { resolveThreshold } from '../engine/layer/threshold';
 import { CliContext } from './context';
 import { openLayer } from './open-layer';
 import { addOptions, contractOption, jsonOption, layerOption, mergeOption, thresholdOption } from './options';
+import { checkOutput } from './tensor-output';
 import { bytesText, number, table } from './text';
 
 interface PrepareOptions {
@@ -42,7 +43,12 @@ async function prepare(path: string, options: PrepareOptions, command: Command):
   const argument = options.threshold === undefined ? undefined : { tokens: options.threshold, where: '--threshold' };
   const { threshold, warnings } = resolveThreshold({ ...(argument && { argument }), env: context.env });
   for (const warning of warnings) context.warn(warning);
-  const { checkpoint, layer } = await openLayer(context, path, options);
+  const { checkpoint, layer } = await openLayer(context, path, options, ({ catalog }) =>
+    checkOutput(
+      options.out,
+      catalog.files.map((file) => file.path),
+    ),
+  );
   try {
     if (threshold.tokens > 0 && !hybridPossible(layer).possible) {
       throw new AppError({

@@ -44,9 +44,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
 
 function report(thrown: unknown, args: readonly string[], io: Io): number {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return 0;
-  // Without a command commander prints the help and throws this.
-  if (thrown instanceof CommanderError && thrown.code === 'commander.help') return 2;
-  const error = thrown instanceof CommanderError ? usageError(thrown) : AppError.from(thrown);
+  const error = thrown instanceof CommanderError ? usageError(thrown, args) : AppError.from(thrown);
   if (thrown instanceof ReportedError) return exitCodeOf(error.code);
   if (args.includes('--json')) io.out.write(`${JSON.stringify({ error: error.toData() })}\n`);
   else {
@@ -56,7 +54,16 @@ function report(thrown: unknown, args: readonly string[], io: Io): number {
   return exitCodeOf(error.code);
 }
 
-function usageError(thrown: CommanderError): AppError {
+function usageError(thrown: CommanderError, args: readonly string[]): AppError {
+  // Commander printed the help and throws this when there is no command, or one that `help` does not know.
+  if (thrown.code === 'commander.help') {
+    const [word] = args.filter((arg) => !arg.startsWith('-') && arg !== 'help');
+    return new AppError({
+      code: 'usage',
+      message: word === undefined ? 'A command is missing.' : `unknown command '${word}'.`,
+      remedy: 'See `moescope help` and `moescope help COMMAND`.',
+    });
+  }
   const [first, ...suggestion] = thrown.message.replace(/^error: /, '').split('\n');
   return new AppError({
     code: 'usage',

@@ -8,6 +8,7 @@ import { Inspector } from '../engine/inspector';
 import type { Merge } from '../engine/layer/load-layer';
 import { NativeLoader } from '../engine/run/native-loader';
 import { buildStats } from '../engine/run/statistics';
+import { checkSessionFolder } from '../engine/session/session-folder';
 import { toolVersion } from '../hosts/built';
 import { CliContext } from './context';
 import {
@@ -106,12 +107,14 @@ async function record(path: string, options: RecordOptions, command: Command): P
       },
       sourceChanged: () => undefined,
       warning: (message) => context.warn(message),
-      failure: () => undefined,
+      // A recording that cannot go on ends the command; without it the batches are of no use.
+      failure: () => void inspector.pause(),
     },
   });
   const stop = () => void inspector.pause();
   context.signal.addEventListener('abort', stop, { once: true });
   try {
+    await checkSessionFolder(resolve(options.out));
     await inspector.openCheckpoint(resolve(path), context.signal);
     const { rules, layer, threshold } = options;
     await inspector.loadLayer(

@@ -9,7 +9,7 @@ import { resolveThreshold } from '../engine/layer/threshold';
 import { Wrapper } from '../engine/layer/wrapper';
 import type { NativeTensor, Provider, RunResult } from '../engine/native/binding';
 import { totalMicroseconds } from '../engine/run/runtime';
-import { type NamedBatch, readBatches } from './batch-input';
+import { type NamedBatch, notFinite, readBatches } from './batch-input';
 import { CliContext } from './context';
 import { openLayer } from './open-layer';
 import {
@@ -21,7 +21,7 @@ import {
   rulesOption,
   thresholdOption,
 } from './options';
-import { writeTensors } from './tensor-output';
+import { checkOutput, writeTensors } from './tensor-output';
 import { number, table } from './text';
 
 const tapNames = ['x_q', 'x_sf', 'fc1', 'act', 'act_q', 'act_sf', 'fc2'];
@@ -41,12 +41,12 @@ interface RunOptions {
 
 function tapList(text: string): string[] {
   if (text === 'all') return tapNames;
-  const taps = text.split(',').filter(Boolean);
+  const taps = text.split(',').map((tap) => tap.trim());
   const unknown = taps.find((tap) => !tapNames.includes(tap));
   if (unknown !== undefined)
     throw new AppError({
       code: 'bad-option',
-      message: `There is no tap ${unknown}.`,
+      message: unknown === '' ? 'A tap has no name.' : `There is no tap ${unknown}.`,
       subject: '--taps',
       expected: `all, or a list of ${tapNames.join(', ')}`,
       found: unknown,
@@ -103,9 +103,14 @@ async function run(path: string, options: RunOptions, command: Command): Promise
   const rules = loadRules(options.rules, context.env);
   const { threshold, warnings } = thresholdOf(options, context);
   for (const warning of [...warnings, ...rules.warnings]) context.warn(warning);
-  const { checkpoint, layer } = await openLayer(context, path, options);
+  checkContract(options, provider);
+  let batches: NamedBatch[] = [];
+  const { checkpoint, layer } = await openLayer(context, path, options, async ({ catalog }, { shape }) => {
+    await checkOutput(options.out, [options.input, ...catalog.files.map((file) => file.path)]);
+    batches = await readBatches(options.input, shape);
+  });
+  for (const warning of notFinite(batches)) context.warn(warning);
   try {
-    const batches = await readBatches(options.input, layer.plan.shape);
     const runner = await makeRunner({ provider, layer, rules, threshold, options, context });
     const answers: Answer[] = [];
     try {
@@ -122,6 +127,29 @@ async function run(path: string, options: RunOptions, command: Command): Promise
   } finally {
     await checkpoint.close();
   }
+}
+
+/** What can be said before anything is loaded. @throws AppError `bad-option`, `unsupported`. */
+function checkContract({ contract, path }: RunOptions, provider: Provider): void {
+  if (!referenceContracts.some((known) => known === contract)) return;
+  if (path !== 'auto') {
+    throw new AppError({
+      code: 'bad-option',
+      message: `Contract ${contract} has one answer, from the checkpoint; it has no path ${path}.`,
+      subject: '--path',
+      expected: 'auto',
+      found: path,
+    });
+  }
+  if (provider.capabilities().contracts.includes(contract)) return;
+  throw new AppError({
+    code: 'unsupported',
+    message: `Provider ${provider.name} does not answer the contract ${contract}.`,
+    subject: '--contract',
+    expected: provider.capabilities().contracts.join(', '),
+    found: contract,
+    remedy: 'Add --provider reference.',
+  });
 }
 
 /** `--path cutlass` needs the CUTLASS sets, which are made only with a threshold above 0: without one it stands for 1. */
@@ -152,15 +180,6 @@ async function makeRunner({ provider, layer, rules, threshold, options, context 
   const binding = context.binding();
   const cancel = context.cancelFlag();
   const own = referenceContracts.find((known) => known === contract);
-  if (own && path !== 'auto') {
-    throw new AppError({
-      code: 'bad-option',
-      message: `Contract ${own} has one answer, from the checkpoint; it has no path ${path}.`,
-      subject: '--path',
-      expected: 'auto',
-      found: path,
-    });
-  }
   if (own) return runOnReference({ binding, provider, layer, contract: own, rules, taps, cancel });
   const wrapper = new Wrapper({ binding, provider, layer, contract: contract as Contract, threshold, rules });
   await wrapper.ensure(context.task('preparing'));

@@ -37,9 +37,9 @@ export const errorCodes = [
   'disk-full',
   'engine-gone',
   'unauthorized',
+  'busy',
   // the user's own doing, or ours
   'cancelled',
-  'busy',
   'wrong-state',
   'internal',
 ] as const;

@@ -1,5 +1,6 @@
 /** File system failures as coded errors, and small files read with a limit. */
 import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { AppError, type ErrorCode } from '../../contract/errors';
 
 const codes: Record<string, { code: ErrorCode; words: string; remedy: string }> = {
@@ -14,6 +15,11 @@ const codes: Record<string, { code: ErrorCode; words: string; remedy: string }> 
     code: 'disk-full',
     words: 'cannot be written: the quota is used up',
     remedy: 'Free space, or write elsewhere.',
+  },
+  EFBIG: {
+    code: 'disk-full',
+    words: 'cannot be written: the file is larger than the system allows',
+    remedy: 'Raise the limit (ulimit -f), or write elsewhere.',
   },
   EROFS: { code: 'file-unreadable', words: 'lies on a read-only file system', remedy: 'Write elsewhere.' },
   EACCES: { code: 'file-unreadable', words: 'may not be opened', remedy: 'Check its permissions.' },
@@ -53,6 +59,34 @@ export async function regularFileSize(path: string): Promise<number> {
   } catch (thrown) {
     throw fileError(thrown, path);
   }
+}
+
+/**
+ * Asked before long work whose result goes to `path`: the folder has to be there.
+ * @throws AppError `file-not-found`, or `file-unreadable` when it is none or may not be looked at.
+ */
+export async function expectFolderFor(path: string): Promise<void> {
+  const folder = dirname(resolve(path));
+  let found: Awaited<ReturnType<typeof stat>>;
+  try {
+    found = await stat(folder);
+  } catch (thrown) {
+    const error = fileError(thrown, folder);
+    if (error.code !== 'file-not-found') throw error;
+    throw new AppError({
+      code: 'file-not-found',
+      message: `${path} cannot be written: the folder ${folder} does not exist.`,
+      subject: path,
+      remedy: 'Make the folder first, or write elsewhere.',
+    });
+  }
+  if (found.isDirectory()) return;
+  throw new AppError({
+    code: 'file-unreadable',
+    message: `${path} cannot be written: ${folder} is not a folder.`,
+    subject: path,
+    remedy: 'Write elsewhere.',
+  });
 }
 
 /** Largest JSON file that is read whole: the index of a model with 200,000 tensors is about 25 MB. */

@@ -3,14 +3,11 @@
  * `result`; so whatever is on disk is whole, and a launch that killed the process leaves its input. A write that fails ends
  * the recording, never the run.
  */
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename } from 'node:path';
 import type { BatchRow, Side } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { CheckpointSummary, Decision, Threshold } from '../../contract/layer';
 import { SESSION_FORMAT, type SessionInfo, type Workload } from '../../contract/session';
-import { fileError } from '../checkpoint/file-errors';
 import type { CompletedBatch, RunObserver } from '../run/live-run';
 import type { LiveSource } from '../run/live-source';
 import { describeProvenance } from '../run/runtime';
@@ -19,11 +16,12 @@ import { logicalShape } from '../tensors/logical-shape';
 import type { BatchInput } from '../workload/generate';
 import { BlobStore, storedArray, storedNative } from './blob-store';
 import { EventLog, type EventLogOptions } from './event-log';
-import { eventFile, sessionExtension } from './files';
+import { eventFile } from './files';
 import { infoOf } from './info';
 import { layerHash } from './layer-hash';
 import { type Manifest, writeManifest } from './manifest';
 import type { AnswerRecord } from './records';
+import { makeSessionFolder } from './session-folder';
 
 export interface RecorderOptions {
   tool: string;
@@ -68,28 +66,7 @@ export class Recorder implements RunObserver {
    * Throws `bad-option` for a name without `.moesession` or a folder that exists, `disk-full`, `file-unreadable`.
    */
   static async create(path: string, options: RecorderOptions): Promise<Recorder> {
-    if (!path.endsWith(sessionExtension)) {
-      throw new AppError({
-        code: 'bad-option',
-        message: 'A session is a folder whose name ends in .moesession.',
-        subject: 'path',
-        expected: `name${sessionExtension}`,
-        found: basename(path),
-      });
-    }
-    try {
-      await mkdir(path, { recursive: false });
-    } catch (thrown) {
-      if ((thrown as { code?: string }).code === 'EEXIST') {
-        throw new AppError({
-          code: 'bad-option',
-          message: `${path} exists already; a recording never overwrites another.`,
-          subject: path,
-          remedy: 'Choose another name.',
-        });
-      }
-      throw fileError(thrown, path);
-    }
+    await makeSessionFolder(path);
     const { runtime } = options.source;
     const blobs = new BlobStore(path);
     await blobs.open();

@@ -4,7 +4,7 @@
  */
 
 import { rename, unlink } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { hostname, uptime } from 'node:os';
 import { AppError } from '../../contract/errors';
 import { fileError } from '../checkpoint/file-errors';
 import { syncFolder } from './durable-file';
@@ -12,6 +12,7 @@ import { EventFile, parseEvent, streamEvents, topicOf } from './event-file';
 import { EventLog } from './event-log';
 import { eventFile, recoveredFile } from './files';
 import { type Manifest, writeManifest } from './manifest';
+import type { Blob, RecordOf, Topic } from './records';
 
 export interface Recovery {
   /** events that are in the file now */
@@ -23,8 +24,10 @@ export interface Recovery {
 }
 
 /** Whether the process that records the session still runs. Only a process of this machine can be asked. */
-function recorderAlive({ recordedBy }: Manifest): boolean {
+function recorderAlive({ recordedBy, createdAt }: Manifest): boolean {
   if (recordedBy === null || recordedBy.host !== hostname()) return false;
+  // Numbers of processes begin again with the machine: a recording from before it started has no recorder.
+  if (Date.parse(createdAt) < Date.now() - uptime() * 1000) return false;
   if (recordedBy.pid === process.pid) return true;
   try {
     process.kill(recordedBy.pid, 0);
@@ -32,6 +35,14 @@ function recorderAlive({ recordedBy }: Manifest): boolean {
   } catch (thrown) {
     return (thrown as { code?: string }).code === 'EPERM';
   }
+}
+
+/** The tensor files that an event names. */
+function blobsOf(topic: Topic, record: RecordOf<Topic>): Blob[] {
+  if (topic === 'layer-tensors') return [(record as RecordOf<'layer-tensors'>).blob];
+  if (topic === 'intent') return [(record as RecordOf<'intent'>).input];
+  if (topic === 'result') return (record as RecordOf<'result'>).answers.map(({ blob }) => blob);
+  return [];
 }
 
 /**
@@ -56,6 +67,7 @@ export async function recoverSession(session: string, manifest: Manifest, tool: 
   await unlink(fresh).catch(() => undefined);
   const log = await EventLog.create(fresh, tool);
   const launched = new Set<number>();
+  const blobs = new Map<string, number>();
   let events = 0;
   let results = 0;
   let unreadable = 0;
@@ -70,6 +82,7 @@ export async function recoverSession(session: string, manifest: Manifest, tool: 
         unreadable++;
         return;
       }
+      for (const { sha256, bytes } of blobsOf(topic, record)) blobs.set(sha256, bytes);
       if (topic === 'intent') launched.add((record as { batch: number }).batch);
       if (topic === 'result') {
         launched.delete((record as { batch: number }).batch);
@@ -100,6 +113,8 @@ export async function recoverSession(session: string, manifest: Manifest, tool: 
       ...manifest,
       recordedBy: null,
       batches: results,
+      blobs: blobs.size,
+      blobBytes: [...blobs.values()].reduce((sum, bytes) => sum + bytes, 0),
       lost: [...manifest.lost, ...lost],
       eventBytes: log.bytes,
     });

@@ -332,7 +332,9 @@ async function scanEvents(session: string, file: EventFile): Promise<Scan> {
       () => -1,
     );
     if (bytes !== blob.bytes)
-      lost.push(bytes < 0 ? `blob ${path} is missing` : `blob ${path} has ${bytes} bytes instead of ${blob.bytes}`);
+      lost.push(
+        bytes < 0 ? `Blob ${path} is missing.` : `Blob ${path} is damaged: ${bytes} bytes instead of ${blob.bytes}.`,
+      );
   };
   for (let chunk = 0; chunk < file.chunks; chunk++) {
     try {

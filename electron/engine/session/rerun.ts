@@ -67,7 +67,7 @@ async function openLayer(
   let checkpoint: Checkpoint | null = null;
   if (recorded) layer = recorded;
   else {
-    checkpoint = await Checkpoint.open(options.checkpoint ?? environment.checkpoint.path, options.signal);
+    checkpoint = await openRecorded(options.checkpoint ?? environment.checkpoint.path, options);
     layer = await loadLayer(checkpoint, environment.layer.index, binding, {
       merge: environment.layer.merge,
       ...options.task,
@@ -112,6 +112,18 @@ async function openLayer(
     from: recorded ? 'weights in the recording' : (options.checkpoint ?? environment.checkpoint.path),
     close,
   };
+}
+
+/** The checkpoint of a recording may have gone since; `--checkpoint` names it elsewhere. */
+async function openRecorded(path: string, { checkpoint, signal }: RerunOptions): Promise<Checkpoint> {
+  try {
+    return await Checkpoint.open(path, signal);
+  } catch (thrown) {
+    const error = AppError.from(thrown);
+    if (error.code !== 'file-not-found' || checkpoint !== undefined) throw error;
+    const remedy = 'Say with --checkpoint where the recorded checkpoint lies now; recording with --weights needs none.';
+    throw new AppError({ ...error.toData(), remedy });
+  }
 }
 
 /** Runs every recorded batch on the paths it was recorded with and compares outputs and taps byte by byte. */

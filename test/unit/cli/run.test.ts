@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Decision } from '../../../electron/contract/layer';
@@ -178,7 +178,9 @@ describe('what cannot run here: exit code 4', () => {
   });
 
   it('cpu has no answer for `ideal`', async () => {
-    expect(await run(await input(), '--contract', 'ideal')).toMatchObject({ code: 4, errorCode: 'unsupported' });
+    const refused = await run(await input(), '--contract', 'ideal');
+    expect(refused).toMatchObject({ code: 4, errorCode: 'unsupported' });
+    expect(refused.out).toMatch(/--provider reference/);
   });
 });
 
@@ -222,11 +224,49 @@ describe('bad batches: exit code 3', () => {
       '--json',
     ]);
     expect(refused).toMatchObject({ code: 3, errorCode: 'file-not-found' });
+    expect(refused.out).toMatch(/the folder .* does not exist/);
+    expect(refused.err).not.toMatch(/loading/);
+  });
+
+  it('an output that is a folder', async () => {
+    const refused = await cli(['run', checkpoint, '--input', await input(), '--out', folder.path, '--json']);
+    expect(refused).toMatchObject({ code: 3, errorCode: 'file-unreadable' });
+  });
+});
+
+it('nothing that is read is overwritten', async () => {
+  const given = await input();
+  const before = await readFile(given);
+  for (const out of [given, join(checkpoint, 'model.safetensors')]) {
+    const refused = await cli(['run', checkpoint, '--input', given, '--out', out, '--json']);
+    expect(refused).toMatchObject({ code: 2, errorCode: 'bad-option' });
+  }
+  expect((await readFile(given)).equals(before)).toBe(true);
+  const weights = join(checkpoint, 'model.safetensors');
+  expect(await cli(['prepare', checkpoint, '--out', weights, '--json'])).toMatchObject({ code: 2 });
+});
+
+it('an x that is not finite is run, with a warning', async () => {
+  const change = (tensor: TensorData) => {
+    if (tensor.name !== 'x') return tensor;
+    const bytes = Uint8Array.from(tensor.bytes);
+    // Token 1: BF16 infinity and NaN, little-endian.
+    bytes.set([0x80, 0x7f, 0xc0, 0xff], (tensor.shape[1] ?? 0) * 2);
+    return { ...tensor, bytes };
+  };
+  const { code, err } = await run(await input({ change }));
+  expect({ code, warned: /x holds 2 values that are not finite \(first in token 1\)/.test(err) }).toEqual({
+    code: 0,
+    warned: true,
   });
 });
 
 describe('usage: exit code 2', () => {
   it.each([
+    ['no command', [], /A command is missing/],
+    ['help for an unknown command', ['help', 'inspekt'], /unknown command 'inspekt'/],
+    ['a tap without a name', ['run', 'x', '--input', 'a', '--out', 'b', '--taps', 'fc1,'], /no name/],
+    ['rows that are no number', ['replay', 'x', '--rows', 'all'], /whole number/],
     ['an unknown command', ['inspekt'], /Did you mean inspect/],
     ['an unknown option', ['inspect', 'x', '--layr', '1'], /Did you mean --layer/],
     ['a missing option', ['run', 'x', '--out', 'y'], /--input/],

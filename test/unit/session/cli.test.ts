@@ -1,4 +1,5 @@
-import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../../../electron/cli/program';
@@ -109,6 +110,36 @@ describe('sessions on the command line', () => {
     for (const kind of ['zip', 'csv'])
       expect((await moescope('export', first, '--out', join(place.folder, `out.${kind}`))).code).toBe(0);
     expect((await moescope('export', first, '--out', join(place.folder, 'out.tar'))).code).toBe(2);
+  });
+
+  it('recover counts the tensor files again, and names a lost one once', async () => {
+    const cut = join(place.folder, 'counted.moesession');
+    await copySession(first, cut);
+    const manifest = JSON.parse(await readFile(manifestFile(first), 'utf8')) as { blobs: number; blobBytes: number };
+    await truncate(eventFile(cut), (await readFile(eventFile(first))).length - 10);
+    await writeFile(manifestFile(cut), JSON.stringify({ ...manifest, batches: 0, blobs: 0, blobBytes: 0 }));
+    expect((await moescope('recover', cut)).json).toMatchObject({ recovered: true });
+    expect(JSON.parse(await readFile(manifestFile(cut), 'utf8'))).toMatchObject({
+      blobs: manifest.blobs,
+      blobBytes: manifest.blobBytes,
+    });
+    const [blob] = await readdir(join(cut, 'blobs'));
+    await rm(join(cut, 'blobs', blob as string));
+    const { lost } = (await moescope('recover', cut)).json as { lost: string[] };
+    expect(lost.filter((loss) => loss.includes(blob as string))).toHaveLength(1);
+  });
+
+  it('a recording from before the machine started has no recorder', async () => {
+    const cut = join(place.folder, 'old.moesession');
+    await copySession(first, cut);
+    await truncate(eventFile(cut), (await readFile(eventFile(first))).length - 10);
+    const manifest = JSON.parse(await readFile(manifestFile(cut), 'utf8')) as object;
+    const recordedBy = { pid: process.pid, host: hostname() };
+    await writeFile(manifestFile(cut), JSON.stringify({ ...manifest, recordedBy }));
+    expect(await moescope('recover', cut)).toMatchObject({ code: 4, json: { error: { code: 'busy' } } });
+    const createdAt = new Date(0).toISOString();
+    await writeFile(manifestFile(cut), JSON.stringify({ ...manifest, recordedBy, createdAt }));
+    expect((await moescope('recover', cut)).json).toMatchObject({ recovered: true });
   });
 
   it('bad input has its code and exit code', async () => {
