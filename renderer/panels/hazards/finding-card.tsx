@@ -10,10 +10,11 @@ export function FindingCard({ finding }: { finding: Finding }) {
   const { id, title, severity, tensor, projection, experts, measured, explanation, reference, remedy } = finding;
   return (
     <>
-      <Block title={title} actions={<CopyButton what="finding as JSON" text={JSON.stringify(finding)} />}>
+      <Block title="Finding" actions={<CopyButton what="finding as JSON" text={JSON.stringify(finding)} />}>
         <p className="finding-place">
           <SeverityLabel severity={severity} /> <code className="mono selectable">{id}</code>
         </p>
+        <p className="finding-title selectable">{title}</p>
         <p className="selectable">{explanation}</p>
         <h4>What to do</h4>
         <p className="selectable">{remedy}</p>

@@ -1,6 +1,11 @@
 /** Hazards: what is wrong or risky in the scales of the layer, most severe first. */
-import { useMemo } from 'react';
-import { type Finding, type HazardCheck, type HazardReport, severities } from '../../../electron/contract/hazards';
+import {
+  type Finding,
+  type HazardCheck,
+  type HazardReport,
+  type Severity,
+  severities,
+} from '../../../electron/contract/hazards';
 import { ExportButtons } from '../../charts/export-buttons';
 import { Block, EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
 import { useConnection } from '../../stores/connection';
@@ -22,23 +27,30 @@ const columns: readonly Column<Finding>[] = [
     value: ({ severity }) => severity,
     render: ({ severity }) => <SeverityLabel severity={severity} />,
   },
-  { id: 'id', header: 'hazard', width: '196px', kind: 'text', value: ({ id }) => id },
+  { id: 'id', header: 'hazard', width: '178px', kind: 'text', value: ({ id }) => id },
   {
     id: 'place',
     header: 'where',
-    width: '128px',
+    width: '108px',
     kind: 'text',
     value: ({ projection, tensor }) => projection ?? tensor?.replace(/^.*\//, '') ?? 'layer',
   },
   {
     id: 'experts',
     header: 'experts',
-    width: '84px',
+    width: '76px',
     kind: 'text',
     value: ({ experts }) => expertsText(experts),
     render: ({ experts }) => (experts.length === 0 ? <span className="muted">all</span> : expertsText(experts)),
   },
-  { id: 'measured', header: 'measured', width: '1fr', kind: 'text', value: shortMeasured },
+  {
+    id: 'measured',
+    header: 'measured',
+    width: '1fr',
+    kind: 'text',
+    value: shortMeasured,
+    render: (finding) => <span title={shortMeasured(finding)}>{shortMeasured(finding)}</span>,
+  },
 ];
 
 const checkColumns: readonly Column<HazardCheck>[] = [
@@ -60,6 +72,9 @@ const checkColumns: readonly Column<HazardCheck>[] = [
     render: ({ what }) => <span title={what}>{what}</span>,
   },
 ];
+
+const words = { error: 'error', warning: 'warning', info: 'remark' };
+const countText = (severity: Severity, count: number) => `${count} ${words[severity]}${count === 1 ? '' : 's'}`;
 
 export function HazardsPanel() {
   const layer = useConnection((state) => state.engine?.layer ?? null);
@@ -91,16 +106,15 @@ function Findings({ report, where }: { report: HazardReport; where: string }) {
   const { findings, checks } = report;
   const chosen = useHazards((state) => state.selected);
   const shown = findings.find((finding) => keyOf(finding) === chosen) ?? findings[0] ?? null;
-  const counts = useMemo(
-    () => severities.map((severity) => [severity, findings.filter((one) => one.severity === severity).length] as const),
-    [findings],
-  );
+  const counts = severities
+    .map((severity) => countText(severity, findings.filter((one) => one.severity === severity).length))
+    .join(', ');
   return (
     <div className="hazards">
       <div className="hazards-main">
         <Block
           title="Findings"
-          note={`${where}: ${counts.map(([severity, count]) => `${count} ${severity}`).join(', ')}`}
+          note={`${where}: ${counts}`}
           className="hazards-findings"
           actions={<ExportButtons name="hazards" csv={() => tableCsv(columns, findings)} />}
         >

@@ -3,7 +3,7 @@ import { create } from 'zustand';
 import { AppError, type AppErrorData } from '../../../electron/contract/errors';
 import type { Finding, HazardReport } from '../../../electron/contract/hazards';
 import type { EngineState } from '../../../electron/contract/session';
-import { notify } from '../../frame/notice';
+import { notify, useNotice } from '../../frame/notice';
 import { useConnection } from '../../stores/connection';
 import { ask } from '../../stores/request';
 
@@ -40,6 +40,15 @@ function layerKey(engine: EngineState | null): string {
 let underWay: AbortController | null = null;
 let known = '';
 
+let told = '';
+
+/** Says in the status bar that there are errors; takes back what it said of the layer before. */
+function tell(errors: number): void {
+  if (errors === 0 && useNotice.getState().text !== told) return;
+  told = errors === 0 ? '' : `${errors === 1 ? '1 hazard' : `${errors} hazards`} in this layer: see Hazards.`;
+  notify(told);
+}
+
 async function refresh(): Promise<void> {
   underWay?.abort();
   const abort = new AbortController();
@@ -49,8 +58,7 @@ async function refresh(): Promise<void> {
     const report = await ask('hazards.list', {}, { signal: abort.signal });
     if (abort.signal.aborted) return;
     useHazards.setState({ report, loading: false });
-    const errors = report.findings.filter(({ severity }) => severity === 'error').length;
-    if (errors > 0) notify(`${errors === 1 ? '1 hazard' : `${errors} hazards`} in this layer: see Hazards.`);
+    tell(report.findings.filter(({ severity }) => severity === 'error').length);
   } catch (thrown) {
     if (!abort.signal.aborted) useHazards.setState({ error: AppError.from(thrown).toData(), loading: false });
   }
