@@ -52,6 +52,8 @@ export const BatchDetailSchema = z.object({
   topkIds: int32Array, // [T, k]
   topkWeights: float32Array, // [T, k]
   rowsPerExpert: int32Array, // [E]
+  /** why ids and weights are empty: a recording whose input is damaged or missing; absent when they are known */
+  routingReason: z.string().optional(),
   /** rows each expert's tiles hold beyond its own, for the tile M of the decision */
   paddingRows: int32Array, // [E]
   provenance: z.string(),

@@ -46,7 +46,7 @@ export interface ChartProps {
   stacked?: boolean;
   /** y counts things: no ticks between whole numbers */
   wholeY?: boolean;
-  /** numbers on the x axis lie where they are, not one step apart (lines only) */
+  /** whole numbers on the x axis lie where they are, not one step apart (lines only) */
   numericX?: boolean;
   formatX?: (value: number | string) => string;
   formatY?: (value: number) => string;
@@ -118,7 +118,11 @@ function Drawing(props: ChartProps & { kind: 'line' | 'bar'; width: number; heig
         dataKey={x}
         height={16}
         minTickGap={16}
-        {...(props.numericX && { type: 'number' as const, domain: ['dataMin', 'dataMax'] as const })}
+        {...(props.numericX && {
+          type: 'number' as const,
+          domain: ['dataMin', 'dataMax'] as const,
+          allowDecimals: false,
+        })}
         tickFormatter={formatX as ((value: unknown) => string) | undefined}
         label={{ value: props.xLabel, position: 'insideBottom', offset: -10, fill: 'var(--text-3)', fontSize: 10 }}
       />

@@ -49,7 +49,7 @@ function RunFacts() {
   return (
     <>
       <span className="status-item">
-        <span className="number">{formatCount(total)}</span> batches
+        <span className="number">{formatCount(total)}</span> {total === 1 ? 'batch' : 'batches'}
       </span>
       <span className="status-item volatile">
         <span className="number status-rate">{rate.toFixed(1)}</span> batches/s

@@ -4,7 +4,7 @@ import { isUnavailable, type Source } from './source';
 
 /**
  * Everything about one batch: decision chain, routing and tile padding, times of each path. From a source, so that live
- * batches and recorded ones are the same. Routing of a recording without inputs is empty arrays.
+ * batches and recorded ones are the same. Routing of a recording without inputs is empty arrays and a reason.
  */
 export async function batchDetail(
   binding: Pick<NativeBinding, 'routingStats'>,
@@ -28,6 +28,7 @@ export async function batchDetail(
     topkIds,
     topkWeights: known ? input.topkWeights : new Float32Array(0),
     rowsPerExpert,
+    ...(!known && { routingReason: input.reason }),
     paddingRows: rowsPerExpert.map((rows) => Math.ceil(rows / tileM) * tileM - rows),
     provenance: source.provenance(index),
     available: source.available(index),

@@ -8,12 +8,15 @@ import { kernelColor } from '../../theme/palette';
 import { paddingSummary } from './padding';
 
 export function ExpertChart({ detail }: { detail: BatchDetail }) {
-  const { rowsPerExpert, paddingRows, decision } = detail;
+  const { rowsPerExpert, paddingRows, decision, routingReason } = detail;
   const expert = useSelection((state) => state.expert);
   const marker = useMemo(() => (expert === null ? null : { x: expert, label: `expert ${expert}` }), [expert]);
   const points = useMemo(
-    () => Array.from(rowsPerExpert, (rows, expert) => ({ expert, rows, padding: paddingRows[expert] ?? 0 })),
-    [rowsPerExpert, paddingRows],
+    () =>
+      routingReason
+        ? []
+        : Array.from(rowsPerExpert, (rows, id) => ({ expert: id, rows, padding: paddingRows[id] ?? 0 })),
+    [rowsPerExpert, paddingRows, routingReason],
   );
   const series = useMemo<Series[]>(
     () => [
@@ -29,9 +32,11 @@ export function ExpertChart({ detail }: { detail: BatchDetail }) {
     <BarChart
       title="Rows per expert"
       note={
-        decision.tileM > 0
-          ? `${formatCount(rows)} rows, ${formatCount(padding)} of padding: ${formatShare(waste)} of the tile rows are wasted`
-          : `${formatCount(rows)} rows; this kernel has no row tiles, so nothing is padded`
+        routingReason
+          ? 'not known'
+          : decision.tileM > 0
+            ? `${formatCount(rows)} rows, ${formatCount(padding)} of padding: ${formatShare(waste)} of the tile rows are wasted`
+            : `${formatCount(rows)} rows; this kernel has no row tiles, so nothing is padded`
       }
       name="rows-per-expert"
       points={points}
@@ -44,7 +49,7 @@ export function ExpertChart({ detail }: { detail: BatchDetail }) {
       wholeY
       height={132}
       formatY={formatCount}
-      empty="The batch has no routing."
+      empty={routingReason ?? 'The batch has no routing.'}
     />
   );
 }

@@ -17,6 +17,16 @@ const bottom = 18;
 const mostHeight = 260;
 
 export function RoutingMatrix({ detail }: { detail: BatchDetail }) {
+  if (detail.routingReason)
+    return (
+      <Block title="Routing matrix" note="not known">
+        <p className="muted routing-unknown">{detail.routingReason}</p>
+      </Block>
+    );
+  return <Matrix detail={detail} />;
+}
+
+function Matrix({ detail }: { detail: BatchDetail }) {
   const { topkIds, topkWeights, topK, experts, row } = detail;
   const [box, { width }] = useSize<HTMLDivElement>();
   const canvas = useRef<HTMLCanvasElement>(null);

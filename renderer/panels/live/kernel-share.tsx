@@ -21,7 +21,7 @@ export function KernelShare() {
   return (
     <Block
       title="Share of paths"
-      note={all > 0 ? `${formatCount(all)} batches` : undefined}
+      note={all > 0 ? `${formatCount(all)} ${all === 1 ? 'batch' : 'batches'}` : undefined}
       actions={all > 0 && <ExportButtons name="share-of-paths" csv={csv} />}
     >
       <div ref={body}>

@@ -57,7 +57,7 @@ export function LoadStrip({ window: load, height, onWidth }: LoadStripProps) {
       note={load ? note(load) : undefined}
       actions={load && <ExportButtons name="expert-load" csv={() => csv(load)} picture={() => box.current} />}
     >
-      <Scale experts={load?.experts ?? 0} />
+      <Scale experts={load?.experts ?? 0} unknown={load?.load.some(Number.isNaN) ?? false} />
       <div ref={box} className="load-strip" style={{ height }}>
         <canvas
           ref={canvas}
@@ -77,7 +77,7 @@ export function LoadStrip({ window: load, height, onWidth }: LoadStripProps) {
 }
 
 /** What the colours mean, and which way the experts run. */
-function Scale({ experts }: { experts: number }) {
+function Scale({ experts, unknown }: { experts: number; unknown: boolean }) {
   const table = colourTable(map);
   const stops = Array.from({ length: 9 }, (_, at) => {
     const index = Math.round((at / 8) * 255) * 4;
@@ -87,6 +87,11 @@ function Scale({ experts }: { experts: number }) {
     <div className="load-scale">
       <span className="muted">expert 0 at the top{experts > 0 && `, ${formatCount(experts - 1)} at the bottom`}</span>
       <span className="load-scale-map">
+        {unknown && (
+          <>
+            <i className="load-unknown" /> not known
+          </>
+        )}
         <i className="load-none" /> no rows
         <span className="number">{`1/${1 / loadScale.least}`}</span>
         <i className="load-ramp" style={{ background: `linear-gradient(to right, ${stops.join(', ')})` }} />

@@ -16,7 +16,14 @@ const padding: Series[] = [{ key: 'padding', name: 'share of tile rows', color: 
 
 export function OverTime({ window: load }: { window: RoutingWindow | null }) {
   const points = useMemo(() => (load ? pointsOf(load) : []), [load]);
-  const shared = { points, x: 'batch', numericX: true, xLabel: 'batch', height: 118, empty: 'No batch is in sight.' };
+  const shared = {
+    points,
+    x: 'batch',
+    numericX: true,
+    xLabel: 'batch',
+    height: 118,
+    empty: load ? 'The routing of these batches is not known.' : 'No batch is in sight.',
+  };
   return (
     <div className="routing-charts">
       <LineChart
@@ -64,5 +71,5 @@ function pointsOf({ first, last, columns, ...facts }: RoutingWindow) {
       padding: known(facts.paddingShare),
     });
   }
-  return points;
+  return points.some(({ unique }) => unique !== null) ? points : [];
 }
