@@ -18,6 +18,8 @@ export interface App {
   host: HostName;
   /** Only on the electron host: the main process. */
   electron: ElectronApplication | undefined;
+  /** Process of the engine. */
+  enginePid(): Promise<number | undefined>;
   /** A folder for this test's files (recordings, exports); removed afterwards. */
   folder: string;
   /** Runs a window command by its id, as the palette would; gives back what the command gives, if it can be cloned. */
@@ -77,6 +79,7 @@ export const test = base.extend<AppOptions & { app: App }, WorkerFixtures>({
         page,
         host,
         electron: running.electron,
+        enginePid: running.enginePid,
         folder,
         command: (id, args) => page.evaluate(runCommand, { id, args }),
         idle: () => page.evaluate(() => (window as unknown as WindowUnderTest).moescope.idle()),

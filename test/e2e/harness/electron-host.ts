@@ -28,7 +28,12 @@ export async function startElectronHost({ open, folder }: Launch): Promise<Runni
     const page = await app.firstWindow({ timeout: 60_000 });
     // Playwright's viewport does nothing here: the window itself has to have the size.
     await page.waitForFunction((size) => innerWidth === size.width && innerHeight === size.height, windowSize);
-    return { page, electron: app, output: () => lines.join(''), close: () => closeFirmly(app) };
+    const enginePid = () =>
+      app.evaluate(
+        ({ app: main }) =>
+          main.getAppMetrics().find(({ serviceName }) => serviceName === 'node.mojom.NodeService')?.pid,
+      );
+    return { page, electron: app, output: () => lines.join(''), enginePid, close: () => closeFirmly(app) };
   } catch (error) {
     await closeFirmly(app);
     throw new Error(`the app did not open its window in Electron\n${lines.join('')}`, { cause: error });

@@ -17,5 +17,7 @@ export interface RunningHost {
   electron: ElectronApplication | undefined;
   /** What the app printed so far, for a failing test's report. */
   output(): string;
+  /** Process of the engine, of which the app makes a new one when it ends. */
+  enginePid(): Promise<number | undefined>;
   close(): Promise<void>;
 }

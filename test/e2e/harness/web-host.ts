@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Browser } from '@playwright/test';
@@ -8,6 +9,7 @@ import { appEnvironment, windowSize } from './rendering';
 
 interface Server {
   url: string;
+  pid: number | undefined;
   output(): string;
   close(): void;
 }
@@ -46,7 +48,7 @@ async function startServer({ open, folder }: Launch): Promise<Server> {
       done(event);
     });
   });
-  return { url, output: () => lines.join('\n'), close };
+  return { url, pid: child.pid, output: () => lines.join('\n'), close };
 }
 
 /** The address in a `{"event":"listening","url":...}` line; undefined for any other line. */
@@ -54,6 +56,12 @@ function listening(line: string): string | undefined {
   if (!line.startsWith('{')) return undefined;
   const message = JSON.parse(line) as { event?: unknown; url?: unknown };
   return message.event === 'listening' && typeof message.url === 'string' ? message.url : undefined;
+}
+
+/** The server forks one process: the engine's. Linux's own list of children. */
+function childOf(pid: number | undefined): number | undefined {
+  const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  return child ? Number(child) : undefined;
 }
 
 /** Starts the web host and opens its address in a new browser context. */
@@ -72,7 +80,7 @@ export async function startWebHost(launch: Launch, browser: Browser): Promise<Ru
   try {
     const page = await context.newPage();
     await page.goto(server.url);
-    return { page, electron: undefined, output: server.output, close };
+    return { page, electron: undefined, output: server.output, enginePid: async () => childOf(server.pid), close };
   } catch (error) {
     await close();
     throw new Error(`the window did not load over the web host\n${server.output()}`, { cause: error });

@@ -10,23 +10,16 @@ function desktop({ electron }: App): ElectronApplication {
   return electron;
 }
 
-/** Process of the engine, as Electron lists it. */
-const enginePid = (electron: ElectronApplication) =>
-  electron.evaluate(
-    ({ app }) => app.getAppMetrics().find(({ serviceName }) => serviceName === 'node.mojom.NodeService')?.pid,
-  );
-
 test('the engine is in a utility process, and its end is survived', async ({ app, host }) => {
   if (host !== 'electron') return;
-  const electron = desktop(app);
-  const first = await enginePid(electron);
+  const first = await app.enginePid();
   expect(first).toBeGreaterThan(0);
   process.kill(first!, 'SIGSEGV');
   await expect(app.page.getByText('The engine process ended (signal SIGSEGV)')).toBeVisible();
   const restart = app.page.getByRole('alert').getByRole('button', { name: 'Restart engine' });
   await restart.click();
   await expect(restart).toBeHidden();
-  const second = await enginePid(electron);
+  const second = await app.enginePid();
   expect(second).toBeGreaterThan(0);
   expect(second).not.toBe(first);
   await app.idle();
@@ -35,7 +28,7 @@ test('the engine is in a utility process, and its end is survived', async ({ app
 test('a page that dies is loaded again, on the same engine', async ({ app, host }) => {
   if (host !== 'electron') return;
   const electron = desktop(app);
-  const engine = await enginePid(electron);
+  const engine = await app.enginePid();
   const text = await electron.evaluate(async ({ BrowserWindow }) => {
     const window = BrowserWindow.getAllWindows()[0]!;
     const loaded = new Promise((done) => window.webContents.once('did-finish-load', () => done(undefined)));
@@ -46,7 +39,7 @@ test('a page that dies is loaded again, on the same engine', async ({ app, host 
     return window.webContents.executeJavaScript(look) as Promise<string>;
   });
   expect(text).toBe('there');
-  expect(await enginePid(electron)).toBe(engine);
+  expect(await app.enginePid()).toBe(engine);
 });
 
 test('the page has its own origin, and leaves it for nothing', async ({ app, host }) => {
