@@ -200,3 +200,27 @@ test('no input scales although the configuration asks for activations', async ()
   );
   expect(named(await look(path))).toEqual(['error missing-input-scale']);
 });
+
+test('made layers of two families, four widths and 12 seeds: nothing beside what they are made with', async () => {
+  const { makeCheckpoint } = await import('../../../electron/engine/checkpoint/make/make');
+  const { modelShapes } = await import('../../../electron/engine/checkpoint/make/shapes');
+  const seen = new Set<string>();
+  for (let seed = 1; seed <= 12; seed++) {
+    for (const scales of ['power-of-two', 'realistic'] as const) {
+      const shape = modelShapes[seed % 2 === 0 ? 'tiny' : 'tiny-nemotron']!;
+      const shapes = { made: { ...shape, hidden: 256 + 256 * (seed % 3), intermediate: 128 + 64 * (seed % 4) } };
+      const out = join(folder.path, `made-${seed}-${scales}`);
+      await makeCheckpoint({ shape: 'made', scales, seed: BigInt(seed), out, version: 'test' }, loadBinding(), {
+        shapes,
+      });
+      for (const contract of ['unit-alpha', 'clean'] as const)
+        for (const { severity, id } of (await look(out, contract)).findings)
+          seen.add(`${scales} ${contract} ${severity} ${id}`);
+    }
+  }
+  expect([...seen].filter((name) => !name.includes('info padding-rule')).sort()).toEqual([
+    'power-of-two clean warning H3-direct-micro-multiplier',
+    'realistic clean warning H3-direct-micro-multiplier',
+    'realistic unit-alpha error H1-baked-block-scales',
+  ]);
+});
