@@ -54,6 +54,8 @@ export class Engine {
   private stateTimer: NodeJS.Timeout | null = null;
   private lastState = '';
   private closed = false;
+  /** every call of close waits for the one shutdown */
+  private closing: Promise<void> | null = null;
 
   /** Serves the port at once. */
   constructor(port: EnginePort, options: EngineOptions) {
@@ -79,8 +81,12 @@ export class Engine {
   }
 
   /** Cancels what runs, ends a recording in order, frees the layer. */
-  async close(): Promise<void> {
-    if (this.closed) return;
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  private async shutDown(): Promise<void> {
     this.closed = true;
     clearInterval(this.pulse);
     if (this.stateTimer) clearTimeout(this.stateTimer);

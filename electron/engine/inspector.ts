@@ -166,6 +166,8 @@ export class Inspector {
     }
     return this.loading('load a layer', async () => {
       const request = { ...this.lastLoad, ...defined(params) };
+      // A threshold without an origin is the window's, whatever gave the one before.
+      if (params.threshold !== undefined) request.thresholdOrigin = params.thresholdOrigin ?? toolbarOrigin;
       const { runtime, warnings } = await this.options.loader.load(
         checkpoint,
         {

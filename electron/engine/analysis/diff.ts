@@ -12,7 +12,7 @@ import {
 import { AppError } from '../../contract/errors';
 import type { CancelFlag, Comparison, NativeBinding, NativeTensor, Tile, TileRequest } from '../native/binding';
 import { type Answer, isUnavailable, type RunPath, type Source } from '../run/source';
-import { stageShape, stageTensor, tapsOf } from './stage-tensors';
+import { type StageOrigin, stageShape, stageTensor, tapsOf } from './stage-tensors';
 
 type StageDiff = z.infer<typeof StageDiffSchema>;
 type WorstElement = z.infer<typeof WorstElementSchema>;
@@ -66,8 +66,14 @@ export async function diffStages(
     for (const stage of stages) result.push(without(stage, reason));
   } else {
     const routing = await topkOf(source, batch);
-    for (const stage of stages)
-      result.push(await compareStage(binding, source, stage, first, second, request, routing));
+    const compared = await compareAnswers(
+      binding,
+      { ...first, origin: source },
+      { ...second, origin: source },
+      request,
+      routing,
+    );
+    result.push(...compared);
   }
   const pair = new Set([a, b]);
   const explains = request.causes && pair.has('b12x') && pair.has('cutlass');
@@ -80,8 +86,7 @@ export async function diffStages(
     rtol,
     atol,
     stages: result,
-    firstDiverging:
-      result.find(({ comparison }) => comparison !== null && comparison.withinTolerance < 1)?.stage ?? null,
+    firstDiverging: firstDivergingOf(result),
     causes: known?.causes ?? [],
     ...(explanation && isUnavailable(explanation) && { causesReason: explanation.reason }),
     floor: known?.floor ?? null,
@@ -89,14 +94,39 @@ export async function diffStages(
   };
 }
 
+/** One side of a comparison, and what its stages are read by. */
+export interface ComparedSide extends Pick<Answer, 'side' | 'path' | 'tensors'> {
+  origin: StageOrigin;
+}
+
+/** Every stage of two answers to one batch. What cannot be compared says why in its stage. */
+export async function compareAnswers(
+  binding: NativeBinding,
+  a: ComparedSide,
+  b: ComparedSide,
+  tolerance: Pick<DiffRequest, 'rtol' | 'atol'>,
+  routing: Topk,
+): Promise<StageDiff[]> {
+  const result: StageDiff[] = [];
+  for (const stage of stages) result.push(await compareStage(binding, stage, a, b, tolerance, routing));
+  return result;
+}
+
+/** The first stage whose share within tolerance is below 1. */
+export function firstDivergingOf(compared: readonly StageDiff[]): Stage | null {
+  return compared.find(({ comparison }) => comparison !== null && comparison.withinTolerance < 1)?.stage ?? null;
+}
+
 function without(stage: Stage, reason: string): StageDiff {
   return { stage, rows: 0, columns: 0, comparison: null, reason, worst: [] };
 }
 
-interface Topk {
+/** How the batch was routed; `ids` null where that is not known. */
+export interface Topk {
   ids: Int32Array | null;
   tokens: number;
   topK: number;
+  experts: number;
 }
 
 async function topkOf(source: Source, batch: number): Promise<Topk> {
@@ -105,21 +135,21 @@ async function topkOf(source: Source, batch: number): Promise<Topk> {
     ids: isUnavailable(input) ? null : input.topkIds,
     tokens: source.table.tokens(batch),
     topK: source.shape.topK,
+    experts: source.shape.experts,
   };
 }
 
 async function compareStage(
   binding: NativeBinding,
-  source: Source,
   stage: Stage,
-  a: Answer,
-  b: Answer,
-  { rtol, atol }: DiffRequest,
+  a: ComparedSide,
+  b: ComparedSide,
+  { rtol, atol }: Pick<DiffRequest, 'rtol' | 'atol'>,
   routing: Topk,
 ): Promise<StageDiff> {
-  const left = await stageTensor(binding, source, a, stage);
+  const left = await stageTensor(binding, a.origin, a, stage);
   if (isUnavailable(left)) return without(stage, left.reason);
-  const right = await stageTensor(binding, source, b, stage);
+  const right = await stageTensor(binding, b.origin, b, stage);
   if (isUnavailable(right)) return without(stage, right.reason);
   const shape = stageShape(left);
   const other = stageShape(right);
@@ -131,7 +161,7 @@ async function compareStage(
   }
   const comparison = await binding.compare(left, right, { rtol, atol, worst: worstShown });
   const { count, maxAbs, nrmse, cosine, pcc, withinTolerance, bestScale, nanA, nanB, ulpHistogram } = comparison;
-  const experts = await expertComparisons(binding, left, right, shape.rows, source.shape.experts, routing);
+  const experts = await expertComparisons(binding, left, right, shape.rows, routing);
   const codes = await codeComparison(binding, a, b, stage);
   return {
     stage,
@@ -152,8 +182,7 @@ async function expertComparisons(
   left: NativeTensor,
   right: NativeTensor,
   rows: number,
-  experts: number,
-  { ids, tokens, topK }: Topk,
+  { ids, tokens, topK, experts }: Topk,
 ): Promise<StageComparison['experts'] | null> {
   if (!ids || !isPaired(rows, tokens, topK)) return null;
   const groups = await binding.compareGroups(left, right, ids, experts);
@@ -166,8 +195,8 @@ async function expertComparisons(
 /** Codes and scale bytes of a quantized stage that differ; null where a stage has none or the two are laid out differently. */
 async function codeComparison(
   binding: NativeBinding,
-  a: Answer,
-  b: Answer,
+  a: ComparedSide,
+  b: ComparedSide,
   stage: Stage,
 ): Promise<StageComparison['codes'] | null> {
   const [codes, scales] = tapsOf[stage];
@@ -197,7 +226,7 @@ export function worstElements(
   worst: Comparison['worst'],
   columns: number,
   rows: number,
-  { ids, tokens, topK }: Topk,
+  { ids, tokens, topK }: Omit<Topk, 'experts'>,
 ): WorstElement[] {
   const paired = isPaired(rows, tokens, topK);
   return worst.map(({ index, a, b }) => {

@@ -25,11 +25,14 @@ export function activationScale(contract: Contract, path: RunPath, scale: number
 /** Dequantized stages live as long as the taps that they were made of. */
 const dequantized = new WeakMap<NativeTensor, Promise<NativeTensor>>();
 
+/** What a stage needs to know of where its answer comes from. */
+export type StageOrigin = Pick<Source, 'kind' | 'contract' | 'activationScales'>;
+
 /** Stage of an answer as one tensor [rows, columns]; a reason where its taps are not there. */
 export async function stageTensor(
   binding: Pick<NativeBinding, 'dequantize'>,
-  source: Source,
-  answer: Answer,
+  source: StageOrigin,
+  answer: Pick<Answer, 'side' | 'path' | 'tensors'>,
   stage: Stage,
 ): Promise<NativeTensor | Unavailable> {
   const found: NativeTensor[] = [];

@@ -27,7 +27,11 @@ const emptyStats = { batches: 0, byKernel: [], tokensHistogram: [], batchesPerSe
 export const batchHandlers: Handlers<Names> = {
   'run.stats': ({ inspector, dropped }) => {
     const source = inspector.sourceOrNull();
-    return source ? buildStats(source.table, source.visible(), dropped()) : emptyStats;
+    if (!source) return emptyStats;
+    const stats = buildStats(source.table, source.visible(), dropped());
+    // The rate is of what goes on, or of the recording; a run that stands still has none.
+    const standsStill = source.kind === 'live' && inspector.machine.state !== 'running';
+    return standsStill ? { ...stats, batchesPerSecond: 0 } : stats;
   },
   'run.whatIf': ({ inspector }, { threshold }) => {
     const source = inspector.source();

@@ -43,6 +43,8 @@ export class Recorder implements RunObserver {
   readonly taps: boolean;
   failure: AppError | null = null;
   batches = 0;
+  /** index in the run of the recording's first batch */
+  private firstRecorded: number | null = null;
   private readonly options: RecorderOptions;
   private readonly log: EventLog;
   private readonly blobs: BlobStore;
@@ -176,6 +178,7 @@ export class Recorder implements RunObserver {
         answers,
       });
       await this.explain(batch.row);
+      this.firstRecorded ??= batch.row.index;
       this.batches++;
     });
   }
@@ -206,6 +209,7 @@ export class Recorder implements RunObserver {
         times: [],
         answers: [],
       });
+      this.firstRecorded ??= row.index;
       this.batches++;
     });
   }
@@ -222,13 +226,28 @@ export class Recorder implements RunObserver {
     notes?: string | undefined;
     bookmark?: { batch: number; text: string } | undefined;
   }): Promise<void> {
-    const { bookmark, notes } = change;
+    const { notes } = change;
+    const bookmark = change.bookmark && { ...change.bookmark, batch: this.recordedIndex(change.bookmark.batch) };
     this.manifest = {
       ...this.manifest,
       ...(notes !== undefined && { notes }),
       ...(bookmark && { bookmarks: [...this.manifest.bookmarks, { ...bookmark, at: new Date().toISOString() }] }),
     };
     await this.guard(() => writeManifest(this.path, this.manifest));
+  }
+
+  /** A recording numbers its batches from 0. Throws `bad-option` for a batch of the run that is not in it. */
+  private recordedIndex(batch: number): number {
+    const index = batch - (this.firstRecorded ?? 0);
+    if (this.firstRecorded !== null && index >= 0 && index < this.batches) return index;
+    const last = this.firstRecorded === null ? -1 : this.firstRecorded + this.batches - 1;
+    throw new AppError({
+      code: 'bad-option',
+      message: `Batch ${batch} is not in the recording.`,
+      subject: 'bookmark',
+      expected: last < 0 ? 'no batch has been recorded yet' : `${this.firstRecorded} to ${last}`,
+      found: String(batch),
+    });
   }
 
   /** Ends the recording. Throws the error that had ended it before; its folder can be opened all the same. */

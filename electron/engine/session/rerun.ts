@@ -56,9 +56,9 @@ export interface RerunOptions {
  * The layer of a recording, ready to run: from the recorded weights, else from the checkpoint, whose prepared parameters
  * must have the recorded hash. Throws `bad-config` when it is another layer, and what opening a checkpoint throws.
  */
-async function openLayer(
+export async function openRecordedLayer(
   source: ReplaySource,
-  options: RerunOptions,
+  options: Omit<RerunOptions, 'onBatch'>,
 ): Promise<{ runtime: LayerRuntime; from: string; close: () => Promise<void> }> {
   const { environment } = source;
   const { binding } = options;
@@ -128,7 +128,7 @@ async function openRecorded(path: string, { checkpoint, signal }: RerunOptions):
 
 /** Runs every recorded batch on the paths it was recorded with and compares outputs and taps byte by byte. */
 export async function rerunSession(source: ReplaySource, options: RerunOptions): Promise<RerunReport> {
-  const { runtime, from, close } = await openLayer(source, options);
+  const { runtime, from, close } = await openRecordedLayer(source, options);
   const report: RerunReport = {
     batches: source.table.length,
     answers: 0,
