@@ -2,6 +2,7 @@
 import { AppError } from '../../electron/contract/errors';
 import { formatCosine, formatError, formatMicroseconds } from '../format/numbers';
 import { notify } from '../frame/notice';
+import { useConnection } from '../stores/connection';
 import { ask } from '../stores/request';
 import { addRows, useRun } from '../stores/run';
 import { selectBatch, useSelection } from '../stores/selection';
@@ -11,6 +12,18 @@ import type { Command } from './registry';
 
 const whyNone = () => (useRun.getState().total > 0 ? null : 'There are no batches yet: run some.');
 const whyNotSelected = () => (useSelection.getState().batch === null ? 'No batch is selected.' : null);
+
+/** Why the selected batch cannot be run on the other path; null when it can. */
+export function whyNotRerun(): string | null {
+  const none = whyNotSelected();
+  if (none) return none;
+  const { engine } = useConnection.getState();
+  if (engine?.source === 'replay') return 'A recorded session runs nothing.';
+  if (useSelection.getState().detail?.row.path === 'cutlass') return null;
+  const hybrid = engine?.layer?.hybrid;
+  if (hybrid && !hybrid.possible) return hybrid.reason;
+  return engine?.threshold.tokens === 0 ? 'The threshold is 0, so no CUTLASS scales were prepared.' : null;
+}
 
 function move(by: number) {
   const { total } = useRun.getState();
@@ -89,7 +102,7 @@ export const batchCommands: Command[] = [
     title: 'Run this batch again on the other path',
     group: 'Batch',
     shortcut: 'R',
-    unavailable: whyNotSelected,
+    unavailable: whyNotRerun,
     run: rerunOther,
   },
 ];

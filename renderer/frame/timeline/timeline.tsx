@@ -40,11 +40,7 @@ export function Timeline() {
       <Grip />
       <header className="timeline-head">
         <h3>Timeline</h3>
-        <span className="muted">
-          batches <span className="number">{formatCount(Math.max(0, Math.round(range.first)))}</span> to{' '}
-          <span className="number">{formatCount(Math.round(Math.min(range.last, Math.max(0, total - 1))))}</span> of{' '}
-          <span className="number">{formatCount(total)}</span>
-        </span>
+        {total > 0 && <Shown range={range} total={total} />}
         <KernelLegend />
         <span className="timeline-buttons">
           {buckets && <ExportButtons name="timeline" csv={() => bucketsCsv(buckets)} picture={() => box.current} />}
@@ -86,6 +82,17 @@ export function Timeline() {
         )}
       </div>
     </section>
+  );
+}
+
+/** Which batches are in sight, of how many. */
+function Shown({ range, total }: { range: Range; total: number }) {
+  return (
+    <span className="muted">
+      batches <span className="number">{formatCount(Math.max(0, Math.round(range.first)))}</span> to{' '}
+      <span className="number">{formatCount(Math.round(Math.min(range.last, total - 1)))}</span> of{' '}
+      <span className="number">{formatCount(total)}</span>
+    </span>
   );
 }
 

@@ -1,15 +1,19 @@
 /** Where the time of the batch went, stage by stage, on each path that was run; and the workspace each took. */
 import type { BatchDetail } from '../../../electron/contract/batch';
 import { ExportButtons } from '../../charts/export-buttons';
+import { whyNotRerun } from '../../commands/batch';
 import { toCsv } from '../../format/csv';
 import { formatBytes, formatMicroseconds } from '../../format/numbers';
 import { KernelLabel } from '../../frame/kernel-label';
 import { Block } from '../../frame/panel-frame';
+import { useConnection } from '../../stores/connection';
 import { kernelColor } from '../../theme/palette';
 import { stageTable } from './stage-table';
 
 export function StageTimes({ detail }: { detail: BatchDetail }) {
   const { times } = detail;
+  // the engine's state changes what can be run
+  const whyNot = useConnection(whyNotRerun);
   const { stages, largest, totals } = stageTable(times);
   const csv = () =>
     toCsv(
@@ -63,7 +67,9 @@ export function StageTimes({ detail }: { detail: BatchDetail }) {
         </table>
       )}
       {times.length === 1 && (
-        <p className="muted">The other path was not run on this batch; "Run again" measures it.</p>
+        <p className="muted">
+          The other path was not run on this batch{whyNot ? `. ${whyNot}` : '; "Run again" measures it.'}
+        </p>
       )}
     </Block>
   );
