@@ -55,15 +55,18 @@ export interface Rounding {
 
 export class Census {
   readonly planes: number;
+  /** @param codesKnown false where the FP4 codes were not there: every block with a scale above 0 then counts as live */
   constructor(
     private readonly counts: BlockCensus,
     private readonly e4m3: E4m3,
+    readonly codesKnown: boolean,
   ) {
     this.planes = counts.energy.length / bytes;
   }
 
   /** Live blocks of a plane with this scale byte. */
   live(plane: number, byte: number): number {
+    if (byte === 0 && !this.codesKnown) return 0;
     let sum = 0;
     for (let magnitude = 1; magnitude < magnitudes; magnitude++) sum += this.at(plane, byte, magnitude);
     return sum;
@@ -77,15 +80,16 @@ export class Census {
   stored(plane: number): StoredCounts {
     const out: StoredCounts = { blocks: 0, live: 0, zeroBlocks: 0, subnormal: 0, saturated: 0, lost: 0, belowSix: 0 };
     for (let byte = 0; byte < bytes; byte++) {
-      const empty = this.at(plane, byte, 0);
       const live = this.live(plane, byte);
-      out.blocks += empty + live;
-      out.zeroBlocks += empty;
+      let all = 0;
+      for (let magnitude = 0; magnitude < magnitudes; magnitude++) all += this.at(plane, byte, magnitude);
+      out.blocks += all;
+      out.zeroBlocks += all - live;
       out.live += live;
       if (byte === 0) out.lost += live;
       else if (byte < firstNormalByte) out.subnormal += live;
       else if (byte === saturatedByte) out.saturated += live;
-      out.belowSix += live - this.at(plane, byte, magnitudes - 1);
+      if (live > 0) out.belowSix += live - this.at(plane, byte, magnitudes - 1);
     }
     return out;
   }

@@ -98,6 +98,7 @@ export async function layerFacts(
   ): Promise<ProjectionFacts> => {
     const scales = needed(`${tensor}_weight_scale`);
     const range = { row0, rows };
+    const codes = find(`${tensor}_weight`);
     const input = inputs[tensor];
     // w13_input_scale is [E, 2] with columns (gate, up).
     const stride = tensor === 'w13' ? halves : 1;
@@ -106,7 +107,7 @@ export async function layerFacts(
     return {
       name,
       tensor,
-      census: new Census(await binding.blockCensus(scales, find(`${tensor}_weight`), range, task), e4m3),
+      census: new Census(await binding.blockCensus(scales, codes, range, task), e4m3, codes !== null),
       layout: await binding.layoutEvidence(scales, range, task),
       s2: floats(needed(`${tensor}_weight_scale_2`)),
       input: all && Float32Array.from({ length: shape.experts }, (_, expert) => all[expert * stride + column]!),

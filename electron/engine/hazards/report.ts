@@ -135,6 +135,7 @@ async function secondRounding(
     const census = new Census(
       await binding.blockCensus(named('w13_weight_scale'), named('w13_weight'), range, task),
       e4m3,
+      true,
     );
     const other = half === 'up' ? gate : up;
     for (let expert = 0; expert < plan.shape.experts; expert++) {

@@ -1,10 +1,16 @@
 /** Causes that the stored bytes of a checkpoint show, whatever the contract (block scales and codes as exported). */
 import { addStored, type Census, type StoredCounts } from './census';
-import type { ProjectionFacts } from './facts';
+import type { LayerFacts, ProjectionFacts } from './facts';
 import { expertsAbove, type Found, type Hazard, percentText } from './hazard';
 
 const perExpert = (census: Census): StoredCounts[] =>
   Array.from({ length: census.planes }, (_, plane) => census.stored(plane));
+
+/** Rules about codes say nothing of a recording that has none. */
+const withoutCodes = ({ projections }: LayerFacts): string | null =>
+  projections.some(({ census }) => !census.codesKnown)
+    ? 'the weights were not recorded: their codes are not known'
+    : null;
 
 const share = (part: number, of: number) => (of === 0 ? 0 : part / of);
 
@@ -77,6 +83,7 @@ export const lostBlocks: Hazard = {
   title: 'blocks with weights have scale 0',
   reference: 'Model-Optimizer #1573, sglang #32119',
   looksAt: 'blocks with a code that is not zero under a scale byte of 0',
+  notChecked: withoutCodes,
   find: ({ projections }) =>
     projections.flatMap(({ name, tensor, census }): Found[] => {
       const experts = perExpert(census);
@@ -106,6 +113,7 @@ export const zeroBlocks: Hazard = {
   reference: 'ModelOpt writes scale 1.0 for such blocks, compressed-tensors 0.125; both mean zero',
   looksAt:
     'blocks whose 16 codes are all zero; their scale byte, which differs by exporter, is left out of every share',
+  notChecked: withoutCodes,
   find: ({ projections }) =>
     projections.flatMap(({ name, tensor, census }): Found[] => {
       const experts = perExpert(census);
@@ -173,11 +181,12 @@ export const unroundedPacking: Hazard = {
   reference: 'Model-Optimizer #2243',
   looksAt:
     'largest codes under the scale bytes 0x01 and 0x02; normal scales cannot show it without the original weights',
-  notChecked: ({ projections }) =>
-    projections.every(({ census }) =>
+  notChecked: (facts) =>
+    withoutCodes(facts) ??
+    (facts.projections.every(({ census }) =>
       perExpert(census).every((_, plane) => census.live(plane, 1) + census.live(plane, 2) === 0),
     )
       ? 'no scale is small enough to show it; the original weights would be needed'
-      : null,
+      : null),
   find: ({ projections }) => projections.flatMap(unroundedIn),
 };

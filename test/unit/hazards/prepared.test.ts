@@ -134,6 +134,23 @@ test('inspect of a recorded session looks at its recorded scale tensors', async 
   expect(found.code).toBe(1);
   const findings = found.json?.findings as { id: string }[];
   expect(new Set(findings.map(({ id }) => id))).toEqual(new Set(['H1-baked-block-scales']));
+  // Recorded without weights: what needs codes says so, and is not found.
+  const checks = found.json?.checks as { id: string; outcome: string }[];
+  for (const id of ['lost-blocks', 'zero-blocks', 'unrounded-packing'])
+    expect(checks.find((check) => check.id === id)?.outcome).toBe('not-checked');
   const text = await cli(['inspect', session]);
   expect(text.out).toMatch(/Hazards: 3 errors/);
+});
+
+test('a recording without weights whose scales are 0 and 2^-9: nothing that only codes could tell', async () => {
+  const scales = layer.native.tensors().find((tensor) => tensor.info().name === 'w2_weight_scale')!;
+  const planted = changed(scales, (bytes) => bytes.fill(1, 0, 200).fill(0, 200, 300));
+  const tensors = layer.native
+    .tensors()
+    .filter((tensor) => !tensor.info().name.endsWith('_weight'))
+    .map((tensor) => layerTensor('checkpoint', tensor.info().name === 'w2_weight_scale' ? planted : tensor));
+  const source = { shape: layer.plan.shape, contract: 'clean' as const, layerTensors: async () => tensors };
+  const summary = summarizeLayer(layer, await prepare('clean'));
+  const { findings } = await sourceHazards(loadBinding(), source, { summary, meantActivations: true, rules: null });
+  expect(findings.map(({ id, measured }) => [id, measured.subnormal])).toEqual([['stored-subnormal-scales', 200]]);
 });
