@@ -1,11 +1,13 @@
-/** `moescope diff`: two sessions, times with a verdict and values of equal batches. */
+/** `moescope diff`: two sessions, times with a verdict and values of equal batches; with --explain one batch and its causes. */
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { AppError } from '../contract/errors';
 import { compareSessions, type SessionComparison } from '../engine/session/compare-sessions';
 import { ReplaySource } from '../engine/session/replay-source';
 import { CliContext } from './context';
+import { type ExplainOptions, explainCommand } from './diff-explain';
 import { setExitCode } from './exit-code';
-import { addOptions, jsonOption } from './options';
+import { addOptions, contractOption, jsonOption, layerOption, mergeOption } from './options';
 import { number, table } from './text';
 
 /** Adds the command to the program. */
@@ -15,13 +17,52 @@ export function register(program: Command): void {
     .description(
       'compare two sessions. Exit 1 when B is slower beyond noise, or has other values for equal inputs on the same layer and provider',
     )
-    .argument('<a>', 'session, the base')
-    .argument('<b>', 'session to compare with it');
-  addOptions(command, jsonOption()).action(diff);
+    .argument('<a>', 'session, the base; with --explain also an output file of `moescope run --taps all`')
+    .argument('[b]', 'session or output file to compare with it; absent with --rerun')
+    .option(
+      '--explain',
+      'one batch stage by stage, and the causes of its difference with their shares of the squared error',
+    )
+    .option('--rerun', 'with --explain: B is the batch of session A run again now')
+    .option('--batch <batch>', 'with --explain: number in session A, or name in the output file')
+    .option(
+      '--checkpoint <folder>',
+      'the layer; needed with output files, and for a session without weights that moved',
+    )
+    .option('--input <file>', 'with output files: the batches that were run')
+    .option('--provider <provider>', 'for --rerun; default: the recorded one')
+    .addOption(pathOption('a', 'b12x'))
+    .addOption(pathOption('b', 'cutlass'))
+    .addOption(new Option('--rtol <number>', 'tolerance of "within"').argParser(tolerance).default(0))
+    .addOption(new Option('--atol <number>', 'tolerance of "within"').argParser(tolerance).default(0));
+  addOptions(command, layerOption(), contractOption(), mergeOption(), jsonOption()).action(diff);
 }
 
-async function diff(a: string, b: string, _: object, command: Command): Promise<void> {
+function pathOption(side: 'a' | 'b', file: string): Option {
+  const words = `path of ${side.toUpperCase()}; default: the one the batch of A took, in output files ${file}`;
+  return new Option(`--path-${side} <path>`, words).choices(['b12x', 'cutlass']);
+}
+
+function tolerance(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('expected a number, zero or more');
+}
+
+async function diff(a: string, b: string | undefined, options: ExplainOptions, command: Command): Promise<void> {
   const context = new CliContext(command);
+  if ((b === undefined) !== (options.rerun === true) || (options.rerun && !options.explain))
+    throw new AppError({
+      code: 'usage',
+      message: 'diff compares A with B, or with --explain --rerun A with its own run.',
+      expected: 'diff A B, diff A B --explain, or diff A --explain --rerun',
+      found: b === undefined ? 'no B' : 'B and --rerun',
+    });
+  if (options.explain) return explainCommand(context, a, b, options);
+  return compare(context, a, b as string, command);
+}
+
+async function compare(context: CliContext, a: string, b: string, command: Command): Promise<void> {
   const first = await ReplaySource.open(resolve(a), () => context.binding());
   try {
     const second = await ReplaySource.open(resolve(b), () => context.binding());
