@@ -149,6 +149,9 @@ Napi::Object diagnosis_object(Napi::Env env, const explain::Diagnosis& diagnosis
   for (uint32_t i = 0; i < diagnosis.deviations.size(); ++i) {
     const explain::NamedDeviation& named = diagnosis.deviations[i];
     Napi::Object out = deviation_object(env, named.deviation);
+    Napi::Array alternatives = Napi::Array::New(env, named.alternatives.size());
+    for (uint32_t other = 0; other < named.alternatives.size(); ++other) alternatives.Set(other, deviation_object(env, named.alternatives[other]));
+    out.Set("alternatives", alternatives);
     out.Set("stage", kStages[static_cast<size_t>(named.stage)]);
     out.Set("explained", Napi::Number::New(env, named.explained));
     deviations.Set(i, out);

@@ -67,6 +67,22 @@ class Search {
     return chosen;
   }
 
+  /// Deviations of other causes that could stand in for `member` of `chosen`, the equal ones first.
+  Deviations alternatives(const Trial& chosen, const Deviation& member, size_t& equal) const {
+    Deviations others = chosen.deviations;
+    std::erase(others, member);
+    Deviations out;
+    Deviations equal_ones;
+    for (const Deviations& candidate : candidates_) {
+      if (candidate.size() != 1 || candidate.front().cause == member.cause || clash_with(others, candidate)) continue;
+      const double loss = fit(joined(others, candidate)).nats - chosen.misfit.nats;
+      if (loss <= 0) equal_ones.push_back(candidate.front());
+      else if (loss < segment_.least_gain()) out.push_back(candidate.front());
+    }
+    equal = equal_ones.size();
+    return joined(equal_ones, out);
+  }
+
   const Misfit& without_any() const { return none_.misfit; }
   Misfit fit(const Deviations& deviations) const {
     task_.check();
@@ -74,6 +90,7 @@ class Search {
   }
 
  private:
+  bool clash_with(const Deviations& others, const Deviations& candidate) const { return !others.empty() && clash(spec_, others, candidate); }
   bool gains(const Trial& larger, const Trial& smaller) const { return larger.misfit.nats + segment_.least_gain() < smaller.misfit.nats; }
   bool explains(const Trial& trial) const {
     const Misfit& floor = segment_.floor();
@@ -85,7 +102,7 @@ class Search {
   Trial best_with(const Deviations& base, const Trial& otherwise) const {
     std::optional<Trial> best;
     for (const Deviations& candidate : candidates_) {
-      if (!base.empty() && clash(spec_, base, candidate)) continue;
+      if (clash_with(base, candidate)) continue;
       Trial trial{joined(base, candidate), {}};
       trial.misfit = fit(trial.deviations);
       if (!best || trial.misfit.nats < best->misfit.nats) best = std::move(trial);
@@ -131,11 +148,31 @@ std::vector<Deviations> candidates_of(const Spec& spec, const LayerShape& shape,
   return out;
 }
 
+/// A named deviation, and how many of its alternatives explain exactly as much.
+struct Ranked {
+  NamedDeviation named;
+  size_t equal;
+};
+
+/// One cause at two places is likelier than two causes that look alike.
+void prefer_causes_named_elsewhere(std::vector<Ranked>& ranked) {
+  const auto elsewhere = [&](const Ranked& one, Cause cause) {
+    return std::any_of(ranked.begin(), ranked.end(), [&](const Ranked& other) { return &other != &one && other.named.deviation.cause == cause; });
+  };
+  for (Ranked& one : ranked) {
+    if (elsewhere(one, one.named.deviation.cause)) continue;
+    const auto end = one.named.alternatives.begin() + static_cast<std::ptrdiff_t>(one.equal);
+    const auto better = std::find_if(one.named.alternatives.begin(), end, [&](const Deviation& other) { return elsewhere(one, other.cause); });
+    if (better != end) std::swap(*better, one.named.deviation);
+  }
+}
+
 }  // namespace
 
 Diagnosis diagnose(const Model& model, const RunInput& input, const Spec& documented, const Observation& observation, uint64_t seed, const Task& task) {
   model.check(input);
   Diagnosis out;
+  std::vector<Ranked> ranked;
   Spec spec = documented;
   int after = -1;  // stages up to here are explained by earlier segments
   for (Segment& segment : segments_of(model, input, observation, seed)) {
@@ -148,12 +185,17 @@ Diagnosis diagnose(const Model& model, const RunInput& input, const Spec& docume
       Deviations others = chosen.deviations;
       std::erase(others, deviation);
       const double gain = search.fit(others).nats - chosen.misfit.nats;
-      out.deviations.push_back({deviation, segment.end(), gain, segment.exact() ? std::min(1.0, gain / whole) : 1.0 - std::exp(-2 * gain / static_cast<double>(chosen.misfit.compared))});
+      const double explained = segment.exact() ? std::min(1.0, gain / whole) : 1.0 - std::exp(-2 * gain / static_cast<double>(chosen.misfit.compared));
+      size_t equal = 0;
+      Deviations alternatives = search.alternatives(chosen, deviation, equal);
+      ranked.push_back({{deviation, std::move(alternatives), segment.end(), gain, explained}, equal});
     }
     out.segments.push_back({segment.end(), chosen.misfit.compared, search.without_any().share(), chosen.misfit.share(), segment.floor().share()});
     spec = with_all(spec, chosen.deviations);
     after = static_cast<int>(segment.end());
   }
+  prefer_causes_named_elsewhere(ranked);
+  for (Ranked& one : ranked) out.deviations.push_back(std::move(one.named));
   std::stable_sort(out.deviations.begin(), out.deviations.end(), [](const NamedDeviation& a, const NamedDeviation& b) { return a.gain > b.gain; });
   return out;
 }

@@ -10,6 +10,8 @@ namespace moe::explain {
 
 struct NamedDeviation {
   Deviation deviation;
+  /// Deviations of other causes that would explain the segment as well, to within Segment::least_gain: not told apart.
+  std::vector<Deviation> alternatives;
   Stage stage;       ///< end of the segment that shows it
   double gain;       ///< nats that the segment loses without it
   double explained;  ///< share of the segment's misfit (of its squared distance, with a quantizer inside) that it removes
@@ -29,7 +31,8 @@ struct Diagnosis {
 
 /// Goes through the segments in order. In each, all deviations that act there are tried alone, then in pairs, then one more
 /// (with a quantizer inside the segment: greedily), on top of what earlier segments named. A larger set is taken only while
-/// the smaller one leaves more than order noise and the gain is at least Segment::least_gain.
+/// the smaller one leaves more than order noise and the gain is at least Segment::least_gain. Of equal explanations a cause
+/// that is named elsewhere goes first, then the order of Cause.
 /// @throws Error `wrong-shape` for an observed stage that does not fit the batch, `cancelled`
 Diagnosis diagnose(const Model& model, const RunInput& input, const Spec& documented, const Observation& observation, uint64_t seed, const Task& task);
 

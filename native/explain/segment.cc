@@ -86,7 +86,8 @@ Segment::Output Segment::run(const Spec& spec, uint64_t seed, int orders) const 
   if (end_ == Stage::kFc2) return {{}, model_.fc2(spec, input_, sums), {}};
   const bool ordered = !spec.adds_bf16 || model_.shape().top_k * model_.slices(spec) <= 2;  // two bf16 addends commute
   const int count = ordered ? 1 : orders;
-  for (int order = 0; order < count; ++order) out.y.push_back(model_.combine(spec, input_, sums, count == 1 ? seed : seed_ * 64 + static_cast<uint64_t>(order) + 1));
+  // The documented order is the first of the drawn ones.
+  for (int order = 0; order < count; ++order) out.y.push_back(model_.combine(spec, input_, sums, count == 1 ? seed : order == 0 ? 0 : seed_ * 64 + static_cast<uint64_t>(order)));
   return out;
 }
 
@@ -121,9 +122,9 @@ void Segment::calibrate(const Spec& spec) {
   // An output of the spec itself, added up in an order of its own.
   const uint64_t own = seed_ * 64 + 63;
   Output drawn = run(spec, own, kOutputOrders);
-  if (drawn.y.size() > 1) drawn.y = {drawn.y.front()};
+  if (drawn.y.size() > 1) drawn.y = {drawn.y.back()};
   Output model = run(spec, 0, kOutputOrders);
-  if (model.y.size() > 1) model.y.erase(model.y.begin());
+  if (model.y.size() > 1) model.y.pop_back();
   if (!exact_) {
     const auto flat = [](const Output& output) { return !output.y.empty() ? decode(output.y.front()) : !output.values.empty() ? output.values : values_of(output.quantized); };
     distance_floor_ = squared_distance(flat(drawn), flat(model));

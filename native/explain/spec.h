@@ -20,8 +20,8 @@ enum class Cause : int32_t {
   kSfRerounding,
   kSfUnderflow,
   kUnitActivationScale,
+  kReciprocalApproximation,  // before kRequantization: fast math is the default, IEEE divisions an option
   kRequantization,
-  kReciprocalApproximation,
   kBf16BetweenStages,
   kAccumulationOrder,
   kRouterWeightRounding,

@@ -85,6 +85,8 @@ export type ModelStage = 'input' | 'fc1' | 'activation' | 'requantized' | 'fc2' 
 export interface Diagnosis {
   /** what was named, most telling first; a cause may have several deviations (both GEMMs) */
   deviations: (Deviation & {
+    /** deviations of other causes that explain the stage as well: what was observed does not tell them apart */
+    alternatives: Deviation[];
     stage: ModelStage;
     /** share of the misfit (nats) of its segment that it removes */
     explained: number;
