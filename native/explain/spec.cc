@@ -39,6 +39,9 @@ void set_reduction(Spec& spec, cpu::Reduction reduction) {
               {{"subject", std::string("deviation")}});
 }
 
+/// IEEE divisions are another quantizer (an option of the kernels); the other precisions are ways to model `rcp.approx`.
+bool ieee_on_one_side(const GemmSpec& a, const GemmSpec& b) { return (a.precision == Precision::kIeee) != (b.precision == Precision::kIeee); }
+
 }  // namespace
 
 const char* cause_name(Cause cause) { return kNames[static_cast<size_t>(cause)]; }
@@ -153,8 +156,13 @@ Spec with_cause_of(const Spec& a, const Spec& b, Cause cause) {
       case Cause::kSfRerounding: to.reround = from.reround; break;
       case Cause::kSfUnderflow: to.underflow = from.underflow; break;
       case Cause::kUnitActivationScale: to.unit_scale = from.unit_scale; break;
-      case Cause::kRequantization: to.family = from.family; break;
-      case Cause::kReciprocalApproximation: to.precision = from.precision; break;
+      case Cause::kRequantization:
+        to.family = from.family;
+        if (ieee_on_one_side(to, from)) to.precision = from.precision;
+        break;
+      case Cause::kReciprocalApproximation:
+        if (!ieee_on_one_side(to, from)) to.precision = from.precision;
+        break;
       case Cause::kWrongLayout: to.order = from.order; break;
       case Cause::kDividerMultiplier: to.inverted = from.inverted; break;
       case Cause::kDoubleMultiplication: to.doubled = from.doubled; break;

@@ -2,7 +2,8 @@
 
 #include <doctest/doctest.h>
 
-#include "explain/model.h"
+#include "core/error/error.h"
+#include "explain/attribute.h"
 #include "made_layer.h"
 #include "provider_layers.h"
 
@@ -59,5 +60,43 @@ TEST_CASE("the documented model has the bits of the cpu provider") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("shares, interaction and rest are the whole, in chunks of tokens too") {
+  const MadeLayer made(true, true, 5, 96, 208);
+  const auto layer = made.assembled();
+  const explain::Model model(layer);
+  const RunInput batch = random_batch(layer->shape, 11, 5);
+  explain::AttributionRequest request;
+  request.a = explain::documented(*layer, MOE_UNIT_ALPHA, MOE_PATH_B12X, MOE_KERNEL_STATIC, 64, 128);
+  request.b = explain::documented(*layer, MOE_UNIT_ALPHA, MOE_PATH_CUTLASS, MOE_KERNEL_CUTLASS, 128, 128);
+  const explain::Attribution result = explain::attribute(model, batch, request, {});
+  double sum = result.interaction + result.rest;
+  for (const explain::CauseShare& cause : result.causes) {
+    sum += cause.share;
+    CHECK_GE(cause.share, cause.interval[0]);
+    CHECK_LE(cause.share, cause.interval[1]);
+  }
+  CHECK_EQ(sum, doctest::Approx(1).epsilon(1e-12));
+  CHECK_GT(result.energy, 0);
+  CHECK_EQ(result.causes.size(), 6);  // re-rounding, underflow, unit scale, family of quantizer, bf16 after FC1, accumulation
+}
+
+TEST_CASE("a deviation that a cause does not have is refused") {
+  CHECK_THROWS_AS(explain::deviate({}, {explain::Cause::kPadding, 2, 0}), Error);
+  CHECK_THROWS_AS(explain::deviate({}, {explain::Cause::kPadding, 0, 3}), Error);
+}
+
+TEST_CASE("every deviation moves a switch, and taking its cause back restores the pipeline") {
+  const MadeLayer made(true, true, 5, 96, 208);
+  const auto layer = made.assembled();
+  const explain::Spec spec = explain::documented(*layer, MOE_CLEAN, MOE_PATH_B12X, MOE_KERNEL_STATIC, 64, 128);
+  for (const explain::Deviation& deviation : explain::deviations_of(spec, layer->shape)) {
+    CAPTURE(explain::cause_name(deviation.cause));
+    CAPTURE(deviation.variant);
+    const explain::Spec moved = explain::deviate(spec, deviation);
+    CHECK_FALSE(moved == spec);
+    CHECK(explain::with_cause_of(moved, spec, deviation.cause) == spec);
   }
 }
