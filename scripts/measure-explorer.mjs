@@ -43,6 +43,16 @@ async function serve(checkpoint) {
   return { url, end: () => child.kill('SIGTERM') };
 }
 
+/** Processor seconds that each kind of process has used: "renderer", "GPU", "browser". */
+async function processorSeconds(browser) {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  const seconds = {};
+  for (const { type, cpuTime } of processInfo) seconds[type] = (seconds[type] ?? 0) + cpuTime;
+  return seconds;
+}
+
 /** Private and proportional memory of the renderer process that shows the page, bytes, from Linux. */
 async function rendererMemory(browser, page) {
   const session = await browser.newBrowserCDPSession();
@@ -112,18 +122,21 @@ async function measure(url, executablePath, seconds) {
       window.explorerProbe.frames.length = 0;
       window.explorerProbe.recording = true;
     });
+    const before = await processorSeconds(browser);
     const inputs = await panAndZoom(page, seconds, async () => memory.push(await rendererMemory(browser, page)));
     const frames = await page.evaluate(() => {
       window.explorerProbe.recording = false;
       return window.explorerProbe.frames;
     });
+    const after = await processorSeconds(browser);
+    const busy = Object.fromEntries(Object.keys(after).map((type) => [type, round(after[type] - (before[type] ?? 0))]));
     await page.evaluate(() => window.moescope.idle());
     const pickMs = [];
     const box = await page.locator('.heat-map-area').boundingBox();
     for (let at = 0; at < 20; at++) {
-      const answer = page.evaluate(() => window.explorerProbe.nextPick());
+      await page.evaluate(() => window.explorerProbe.watchPick());
       await page.mouse.click(box.x + 60 + at * 17, box.y + 40 + at * 9);
-      pickMs.push(await answer);
+      pickMs.push(await page.evaluate(() => window.explorerProbe.picked));
       await page.evaluate(() => window.moescope.idle());
     }
     const most = (key) => megabytes(Math.max(...memory.map((sample) => sample[key])));
@@ -137,7 +150,7 @@ async function measure(url, executablePath, seconds) {
       gl: renderer,
       shown: cells,
       firstTileMs,
-      panAndZoom: { inputs, ...frameFigures(frames) },
+      panAndZoom: { inputs, ...frameFigures(frames), processorSeconds: busy },
       pickMs: { median: round(median(pickMs)), longest: round(Math.max(...pickMs)), picks: pickMs.length },
       memoryMB: {
         heap: most('heap'),

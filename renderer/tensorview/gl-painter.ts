@@ -1,32 +1,25 @@
-/** Tiles as float textures, one quad each; the colour is found in the fragment shader, so a range moves without new data. */
-import { type Frame, type Painter, tileBox } from './frame';
-import { channels, logFloor, mappings } from './range';
-import { fragmentShader, vertexShader } from './shaders';
+/** Tiles as textures of baked colours, one quad each; a moved range bakes them anew, without new data. */
+import { bakesAlike, bakeTile } from './bake';
+import { type Frame, type Look, MARK_SHAPE_PX, type Painter, tileBox } from './frame';
+import { GlProgram } from './gl-program';
+import { shapeShader, tintShader, vertexShader } from './shaders';
 import type { Tile } from './source';
 
-const uniformNames = [
-  'box',
-  'canvasSize',
-  'cells',
-  'table',
-  'cellPx',
-  'channel',
-  'mapping',
-  'logarithmic',
-  'range',
-  'logFloor',
-  'marks',
-  'markColours',
-] as const;
-type Uniforms = Record<(typeof uniformNames)[number], WebGLUniformLocation | null>;
+const common = ['box', 'canvasSize', 'depth', 'cells'] as const;
+const shapeNames = [...common, 'cellPx', 'marks', 'markColours'] as const;
+
+interface Baked {
+  texture: WebGLTexture;
+  tile: Tile;
+  look: Look;
+  tinted: boolean;
+}
 
 export class GlPainter implements Painter {
   readonly kind = 'webgl2';
-  private readonly textures = new Map<string, { texture: WebGLTexture; tile: Tile }>();
-  private program!: WebGLProgram;
-  private uniforms!: Uniforms;
-  private tableTexture!: WebGLTexture;
-  private tableShown: Uint8Array | null = null;
+  private readonly textures = new Map<string, Baked>();
+  private tint!: GlProgram<(typeof common)[number]>;
+  private shape!: GlProgram<(typeof shapeNames)[number]>;
   private last: Frame | null = null;
 
   /** Throws when the shaders do not compile. */
@@ -40,38 +33,18 @@ export class GlPainter implements Painter {
   private readonly onLost = (event: Event) => event.preventDefault();
   private readonly onRestored = () => {
     this.textures.clear();
-    this.tableShown = null;
     this.prepare();
     if (this.last) this.paint(this.last);
   };
 
   private prepare(): void {
     const { gl } = this;
-    const program = gl.createProgram();
-    if (!program) throw new Error('WebGL2 gave no program.');
-    for (const [kind, text] of [
-      [gl.VERTEX_SHADER, vertexShader],
-      [gl.FRAGMENT_SHADER, fragmentShader],
-    ] as const) {
-      const shader = gl.createShader(kind);
-      if (!shader) throw new Error('WebGL2 gave no shader.');
-      gl.shaderSource(shader, text);
-      gl.compileShader(shader);
-      if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost())
-        throw new Error(`Heat map shader: ${gl.getShaderInfoLog(shader)}`);
-      gl.attachShader(program, shader);
-    }
-    gl.linkProgram(program);
-    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost())
-      throw new Error(`Heat map program: ${gl.getProgramInfoLog(program)}`);
-    this.program = program;
-    this.uniforms = Object.fromEntries(
-      uniformNames.map((name) => [name, gl.getUniformLocation(program, name)]),
-    ) as Uniforms;
-    this.tableTexture = this.newTexture();
+    this.tint = new GlProgram(gl, vertexShader, tintShader, common);
+    this.shape = new GlProgram(gl, vertexShader, shapeShader, shapeNames);
     gl.bindVertexArray(gl.createVertexArray());
-    gl.enable(gl.BLEND);
-    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    // The front tile is drawn first and hides what lies under it: no pixel is shaded twice.
+    gl.enable(gl.DEPTH_TEST);
+    gl.depthFunc(gl.LESS);
   }
 
   private newTexture(): WebGLTexture {
@@ -84,15 +57,16 @@ export class GlPainter implements Painter {
     return texture as WebGLTexture;
   }
 
-  private textureOf(tile: Tile): WebGLTexture {
+  private textureOf(tile: Tile, look: Look, tinted: boolean): WebGLTexture {
     const known = this.textures.get(tile.key);
-    if (known?.tile === tile) return known.texture;
-    if (known) this.gl.deleteTexture(known.texture);
+    if (known?.tile === tile && known.tinted === tinted && bakesAlike(known.look, look)) return known.texture;
     const { gl } = this;
-    const texture = this.newTexture();
+    const texture = known?.texture ?? this.newTexture();
     const { outCols, outRows } = tile.request;
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA32F, outCols, outRows, 0, gl.RGBA, gl.FLOAT, tile.cells);
-    this.textures.set(tile.key, { texture, tile });
+    gl.bindTexture(gl.TEXTURE_2D, texture);
+    const colours = bakeTile(tile, look, tinted);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, outCols, outRows, 0, gl.RGBA, gl.UNSIGNED_BYTE, colours);
+    this.textures.set(tile.key, { texture, tile, look, tinted });
     return texture;
   }
 
@@ -105,7 +79,7 @@ export class GlPainter implements Painter {
 
   paint(frame: Frame): void {
     this.last = frame;
-    const { gl, uniforms } = this;
+    const { gl } = this;
     if (gl.isContextLost()) return;
     const width = Math.max(1, Math.round(frame.size.width * frame.ratio));
     const height = Math.max(1, Math.round(frame.size.height * frame.ratio));
@@ -113,41 +87,33 @@ export class GlPainter implements Painter {
     if (gl.canvas.height !== height) gl.canvas.height = height;
     gl.viewport(0, 0, width, height);
     gl.clearColor(0, 0, 0, 0);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    // biome-ignore lint/correctness/useHookAtTopLevel: WebGL's useProgram is no React hook
-    gl.useProgram(this.program);
-    this.setLook(frame);
-    gl.uniform2f(uniforms.canvasSize, width, height);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     gl.activeTexture(gl.TEXTURE0);
-    for (const tile of frame.tiles) {
+    const { tiles, look } = frame;
+    for (let at = tiles.length - 1; at >= 0; at--) {
+      const tile = tiles[at] as Tile;
       const box = tileBox(tile, frame);
-      gl.bindTexture(gl.TEXTURE_2D, this.textureOf(tile));
+      const tinted = Math.min(box.cellWidth, box.cellHeight) < MARK_SHAPE_PX;
+      const { program, uniforms } = tinted ? this.tint : this.shape;
+      gl.bindTexture(gl.TEXTURE_2D, this.textureOf(tile, look, tinted));
+      // biome-ignore lint/correctness/useHookAtTopLevel: WebGL's useProgram is no React hook
+      gl.useProgram(program);
+      gl.uniform1i(uniforms.cells, 0);
+      gl.uniform2f(uniforms.canvasSize, width, height);
       gl.uniform4f(uniforms.box, box.x, box.y, box.width, box.height);
-      gl.uniform2f(uniforms.cellPx, box.cellWidth, box.cellHeight);
+      gl.uniform1f(uniforms.depth, (tiles.length - at) / (tiles.length + 1));
+      if (!tinted) this.setShapes(look, box.cellWidth, box.cellHeight);
       gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
     }
   }
 
-  private setLook({ look }: Frame): void {
-    const { gl, uniforms } = this;
-    gl.activeTexture(gl.TEXTURE1);
-    gl.bindTexture(gl.TEXTURE_2D, this.tableTexture);
-    if (this.tableShown !== look.table) {
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, look.table);
-      this.tableShown = look.table;
-    }
-    gl.uniform1i(uniforms.cells, 0);
-    gl.uniform1i(uniforms.table, 1);
-    gl.uniform1i(uniforms.channel, channels.indexOf(look.channel));
-    gl.uniform1i(uniforms.mapping, mappings.indexOf(look.mapping));
-    gl.uniform1i(uniforms.logarithmic, look.log ? 1 : 0);
-    gl.uniform2f(uniforms.range, look.range.lo, look.range.hi);
-    gl.uniform1f(uniforms.logFloor, logFloor(look.range));
+  private setShapes(look: Look, cellWidth: number, cellHeight: number): void {
+    const { gl } = this;
+    const { uniforms } = this.shape;
+    gl.uniform2f(uniforms.cellPx, cellWidth, cellHeight);
     gl.uniform1i(uniforms.marks, look.marks);
-    gl.uniform3fv(
-      uniforms.markColours,
-      Float32Array.from(look.markColours.flat(), (byte) => byte / 255),
-    );
+    const colours = Float32Array.from(look.markColours.flat(), (byte) => byte / 255);
+    gl.uniform3fv(uniforms.markColours, colours);
   }
 
   dispose(): void {
@@ -156,8 +122,8 @@ export class GlPainter implements Painter {
     gl.canvas.removeEventListener('webglcontextrestored', this.onRestored);
     for (const { texture } of this.textures.values()) gl.deleteTexture(texture);
     this.textures.clear();
-    gl.deleteTexture(this.tableTexture);
-    gl.deleteProgram(this.program);
+    gl.deleteProgram(this.tint.program);
+    gl.deleteProgram(this.shape.program);
     this.last = null;
   }
 }

@@ -45,8 +45,8 @@ export interface CellReading {
 
 export const RULER_ROWS_PX = 46;
 export const RULER_COLUMNS_PX = 18;
-/** Tiles of other levels drawn under the wanted ones while those are on their way. */
-const STALE_TILES = 96;
+/** Tiles of other levels drawn under the wanted ones while those are on their way, in views that they would cover. */
+const STALE_COVER = 1.5;
 
 export class HeatMapScene {
   readonly painterKind: Painter['kind'];
@@ -260,7 +260,7 @@ export class HeatMapScene {
     shown.sort((a, b) => b.distance - a.distance);
     const current = shown.filter(({ distance }) => distance === 0);
     const complete = current.length >= tilesIn(view, source, this.size, wanted).length;
-    const stale = complete ? [] : shown.filter(({ distance }) => distance > 0).slice(-STALE_TILES);
+    const stale = complete ? [] : under(shown.slice(0, shown.length - current.length), seen);
     return [...stale, ...current].map(({ tile }) => tile);
   }
 
@@ -293,6 +293,24 @@ export class HeatMapScene {
     paintRuler(this.canvases.rowRuler, 'rows', common, RULER_ROWS_PX);
     paintRuler(this.canvases.columnRuler, 'columns', common, RULER_COLUMNS_PX);
   }
+}
+
+/**
+ * Of tiles sorted from the furthest level to the nearest: the furthest, which covers most, and the nearest until they would
+ * cover the view 1.5 times. Every tile more is painted over and costs as much as one that is seen.
+ */
+function under<T extends { tile: Tile }>(tiles: readonly T[], seen: ReturnType<typeof visible>): T[] {
+  const whole = (seen.lastRow - seen.firstRow) * (seen.lastColumn - seen.firstColumn);
+  let covered = 0;
+  let first = tiles.length;
+  while (first > 0 && covered < STALE_COVER * whole) {
+    first--;
+    const { row0, rows, col0, cols } = (tiles[first] as T).tile.request;
+    const height = Math.min(row0 + rows, seen.lastRow) - Math.max(row0, seen.firstRow);
+    const width = Math.min(col0 + cols, seen.lastColumn) - Math.max(col0, seen.firstColumn);
+    covered += height * width;
+  }
+  return [...tiles.slice(0, Math.min(1, first)), ...tiles.slice(first)];
 }
 
 const area = ({ request: { rows, cols, outRows, outCols } }: Tile) => (rows / outRows) * (cols / outCols);

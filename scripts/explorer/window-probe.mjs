@@ -26,9 +26,9 @@ export function installProbe() {
       await new Promise(requestAnimationFrame);
     }
   };
-  /** Milliseconds from the release of the pointer to the card that names the element. */
-  probe.nextPick = () =>
-    new Promise((done, failed) => {
+  /** Watches for one pick: `picked` becomes the milliseconds from the release of the pointer to the card that names the element. */
+  probe.watchPick = () => {
+    probe.picked = new Promise((done, failed) => {
       let start = 0;
       const before = document.querySelector('[data-testid="scales-pick"]')?.textContent ?? '';
       const limit = setTimeout(() => failed(new Error('no card in 10 s')), 10_000);
@@ -48,6 +48,7 @@ export function installProbe() {
       });
       watch.observe(document.body, { subtree: true, childList: true, characterData: true });
     });
+  };
   window.explorerProbe = probe;
 }
 

@@ -29,10 +29,19 @@ void ensure(const Tensor& tensor) {
 std::vector<uint64_t> count_codes(const Tensor& tensor, int64_t plane) {
   std::vector<uint64_t> counts(256, 0);
   const PlaneReader reader(tensor, plane);
+  // Four tables: neighbours often have the same code, and adding to one place again waits for the store before.
+  std::array<std::array<uint64_t, 256>, 4> tables{};
   std::vector<uint8_t> codes(static_cast<size_t>(tensor.columns) + 4);
   for (int64_t row = 0; row < tensor.rows; ++row) {
     reader.row_codes(row, tensor.columns, codes.data());
-    for (int64_t column = 0; column < tensor.columns; ++column) ++counts[codes[static_cast<size_t>(column)]];
+    int64_t column = 0;
+    for (; column + 4 <= tensor.columns; column += 4) {
+      for (size_t lane = 0; lane < 4; ++lane) ++tables[lane][codes[static_cast<size_t>(column) + lane]];
+    }
+    for (; column < tensor.columns; ++column) ++tables[0][codes[static_cast<size_t>(column)]];
+  }
+  for (const auto& table : tables) {
+    for (size_t code = 0; code < 256; ++code) counts[code] += table[code];
   }
   counts.resize(static_cast<size_t>(code_count(tensor)));
   return counts;

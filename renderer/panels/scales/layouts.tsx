@@ -17,7 +17,7 @@ export interface LayoutsProps {
 export function Layouts({ tensor, batch, layerKey }: LayoutsProps) {
   const asked = useScales((state) => state.layouts) === tensor.id;
   const which = { id: tensor.id, ...(batch !== null && { batch }) };
-  const { data, error, loading } = useRequest('tensor.layouts', asked ? which : null, layerKey);
+  const { data, error, loading } = useRequest('tensor.layouts', asked ? which : null, layerKey, tensor.id);
   const stored = tensor.layout === 'mma6d' ? 'sf128x4' : tensor.layout;
   return (
     <Block

@@ -78,7 +78,6 @@ export function ScalesPanel() {
         )}
         {tensor && tensors && (
           <TensorView
-            key={tensor.id}
             tensor={tensor}
             tensors={tensors}
             layerKey={layerKey}
@@ -109,11 +108,11 @@ function TensorView({ tensor, tensors, layerKey, missing }: TensorViewProps) {
     if (element) useScales.setState({ plane: element.plane });
   }, [element]);
   const which = { id: tensor.id, ...(batch !== null && { batch }) };
-  const stats = useRequest('tensor.stats', which, layerKey);
-  const histogram = useRequest('tensor.histogram', { ...which, plane }, layerKey);
+  const stats = useRequest('tensor.stats', which, layerKey, tensor.id);
+  const histogram = useRequest('tensor.histogram', { ...which, plane }, layerKey, tensor.id);
   const inside =
     element && element.plane < tensor.planes && element.row < tensor.rows && element.column < tensor.columns;
-  const pick = useRequest('tensor.pick', inside ? { ...which, ...element } : null, layerKey);
+  const pick = useRequest('tensor.pick', inside ? { ...which, ...element } : null, layerKey, tensor.id);
   const single = tensor.rows * tensor.columns === 1;
   const choices = useMemo(() => ratioChoices(tensor, tensors), [tensor, tensors]);
   const rows = stats.data ?? [];
