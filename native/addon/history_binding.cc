@@ -2,9 +2,6 @@
 #include "addon/async_task.h"
 #include "addon/provider_binding.h"
 #include "cpu/cpu_provider.h"
-#include "cpu/history.h"
-#include "cpu/resum.h"
-#include "reference/history.h"
 #include "reference/reference_provider.h"
 
 namespace moe::addon {
@@ -21,8 +18,8 @@ ElementHistory history_of(ProviderLayer& layer, const RunInput& input, const His
   if (!is_cpu(layer) && !is_reference(layer)) throw_foreign(layer, "its partial sums");
   ElementHistory out;
   layer.inspect(input, task, [&](moe_layer* native, const moe_batch& batch) {
-    out = is_cpu(layer) ? cpu::element_history(*reinterpret_cast<const cpu::Layer*>(native), batch, request)
-                        : reference::element_history(*reinterpret_cast<const reference::Layer*>(native), batch, request);
+    out = is_cpu(layer) ? cpu::element_history(native, batch, request)
+                        : reference::element_history(native, batch, request);
   });
   return out;
 }
@@ -112,7 +109,7 @@ TaskHooks cancel_of(const Fields& fields) {
   return hooks;
 }
 
-Napi::Value stage_object(Napi::Env env, const cpu::ResumStage& stage) {
+Napi::Value stage_object(Napi::Env env, const ResumStage& stage) {
   Napi::Object out = Napi::Object::New(env);
   out.Set("orders", from_vector(env, stage.orders));
   out.Set("fp64", Napi::Number::New(env, stage.fp64));
@@ -141,16 +138,16 @@ Napi::Value ProviderLayerWrap::resum_noise(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&]() -> Napi::Value {
     const Fields run(info[0], "request");
     const Fields fields(info[1], "options");
-    const cpu::ResumRequest request{fields.integer("tokens", 1, 4096), fields.integer("columns", 1, 4096), fields.integer("orders", 1, 1024), to_u64(fields.value("seed"), fields.path("seed"))};
-    return AsyncTask<cpu::ResumNoise>::start(
+    const ResumRequest request{fields.integer("tokens", 1, 4096), fields.integer("columns", 1, 4096), fields.integer("orders", 1, 1024), to_u64(fields.value("seed"), fields.path("seed"))};
+    return AsyncTask<ResumNoise>::start(
         info.Env(), cancel_of(run),
         [layer = native(), input = run_argument(run), request](const Task& task) {
           if (!is_cpu(*layer)) throw_foreign(*layer, "its sums");
-          cpu::ResumNoise out;
-          layer->inspect(input, task, [&](moe_layer* native_layer, const moe_batch& batch) { out = cpu::resum_noise(*reinterpret_cast<const cpu::Layer*>(native_layer), batch, request, task); });
+          ResumNoise out;
+          layer->inspect(input, task, [&](moe_layer* native_layer, const moe_batch& batch) { out = cpu::resum_noise(native_layer, batch, request, task); });
           return out;
         },
-        [](Napi::Env env, cpu::ResumNoise& noise) -> Napi::Value {
+        [](Napi::Env env, ResumNoise& noise) -> Napi::Value {
           Napi::Object out = Napi::Object::New(env);
           out.Set("fc1", stage_object(env, noise.fc1));
           out.Set("fc2", stage_object(env, noise.fc2));

@@ -6,8 +6,10 @@
 #include <cstdio>
 
 #include "core/provider/abi.h"
+#include "cpu/history.h"
 #include "cpu/layer.h"
 #include "cpu/pipeline.h"
+#include "cpu/resum.h"
 
 namespace moe::cpu {
 namespace {
@@ -55,5 +57,13 @@ constexpr moe_provider kProvider{MOE_PROVIDER_ABI, sizeof(moe_provider), "cpu", 
 }  // namespace
 
 const moe_provider* provider() { return &kProvider; }
+
+ElementHistory element_history(const moe_layer* layer, const moe_batch& batch, const HistoryRequest& request) {
+  return element_history(*reinterpret_cast<const Layer*>(layer), batch, request);
+}
+
+ResumNoise resum_noise(const moe_layer* layer, const moe_batch& batch, const ResumRequest& request, const Task& task) {
+  return resum_noise(*reinterpret_cast<const Layer*>(layer), batch, request, task);
+}
 
 }  // namespace moe::cpu

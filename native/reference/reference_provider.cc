@@ -6,6 +6,7 @@
 
 #include "core/parallel/pool.h"
 #include "core/provider/abi.h"
+#include "reference/history.h"
 #include "reference/layer.h"
 #include "reference/run.h"
 
@@ -52,5 +53,9 @@ constexpr moe_provider kProvider{MOE_PROVIDER_ABI, sizeof(moe_provider), "refere
 }  // namespace
 
 const moe_provider* provider() { return &kProvider; }
+
+ElementHistory element_history(const moe_layer* layer, const moe_batch& batch, const HistoryRequest& request) {
+  return element_history(*reinterpret_cast<const Layer*>(layer), batch, request);
+}
 
 }  // namespace moe::reference

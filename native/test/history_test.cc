@@ -94,7 +94,7 @@ TEST_CASE("other orders move fp32 sums by rounding alone") {
   for (const Route& route : kRoutes) {
     CAPTURE(route.name);
     const RunInput input = on(random_batch(layer->shape, 6, 6), route.path, route.kernel);
-    cpu::ResumNoise noise;
+    ResumNoise noise;
     on_cpu->inspect(input, {}, [&](moe_layer* native, const moe_batch& batch) { noise = cpu::resum_noise(*reinterpret_cast<cpu::Layer*>(native), batch, {2, 16, 4, 1}, {}); });
     CHECK_EQ(noise.elements, 32);
     CHECK_EQ(noise.output.orders.size(), 4);

@@ -187,21 +187,24 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
         <div className="diff-stages">
           <StageTable rows={rows} selected={stage.stage} onSelect={showStage} />
         </div>
-        <Block
-          title={`${sideTitles[diff.a]} - ${sideTitles[diff.b]}, ${stageTitles[stage.stage]}`}
-          note={picked ? `token ${picked.token}, slot ${picked.slot}, expert ${picked.expert}` : undefined}
-          className="diff-map-block"
-          actions={<ExportButtons name={`${name}-stages`} csv={() => tableCsv(stageColumns, rows)} />}
-        >
-          <DifferenceMap
-            key={stage.stage}
-            diff={diff}
-            stage={stage}
-            layerKey={layerKey}
-            onPick={(row, column) => pickElement(diff, stage.stage, row, column)}
-          />
-        </Block>
-        {history && <HistoryView diff={diff} element={history} layerKey={layerKey} />}
+        {history ? (
+          <HistoryView diff={diff} element={history} layerKey={layerKey} />
+        ) : (
+          <Block
+            title={`${sideTitles[diff.a]} - ${sideTitles[diff.b]}, ${stageTitles[stage.stage]}`}
+            note={picked ? placeOf(picked) : undefined}
+            className="diff-map-block"
+            actions={<ExportButtons name={`${name}-stages`} csv={() => tableCsv(stageColumns, rows)} />}
+          >
+            <DifferenceMap
+              key={stage.stage}
+              diff={diff}
+              stage={stage}
+              layerKey={layerKey}
+              onPick={(row, column) => pickElement(diff, stage.stage, row, column)}
+            />
+          </Block>
+        )}
       </div>
       <aside className="diff-side" aria-label="Causes and worst elements">
         {causes}
@@ -225,6 +228,11 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
       </aside>
     </div>
   );
+}
+
+/** "token 3, slot 1, expert 7"; of a stage with one row a token the token alone. */
+function placeOf({ token, slot, expert }: Worst): string {
+  return slot < 0 ? `token ${token}` : `token ${token}, slot ${slot}, expert ${expert}`;
 }
 
 /** The first stage out of tolerance and above its floor; the tolerance may have moved since the batch was repeated. */

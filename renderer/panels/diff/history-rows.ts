@@ -53,7 +53,7 @@ const sideColumns = (id: 'a' | 'b', name: string): Column<BlockRow>[] => {
   const byte = (key: 'sf' | 'weightSf', header: string): Column<BlockRow> => ({
     id: `${id}-${key}`,
     header: `${name} ${header}`,
-    width: '88px',
+    width: '104px',
     kind: 'number',
     value: (row) => row[id]?.[key] ?? null,
     render: (row) => (row[id] ? formatHex(row[id][key], 8) : '-'),

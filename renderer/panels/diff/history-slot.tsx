@@ -33,7 +33,7 @@ export function SlotView({ a, b, index, names, fc1 }: SlotViewProps) {
       </summary>
       {open && (
         <div className="history-body">
-          <div className="history-sides">
+          <div className="history-slices">
             {a && left && <Slices name={names[0]} side={a} slot={left} />}
             {b && right && <Slices name={names[1]} side={b} slot={right} />}
           </div>
@@ -70,7 +70,7 @@ function Slices({ name, side, slot }: { name: string; side: SideHistory; slot: S
         <b>{name}</b> <span className="muted">written by {written}; multiplier</span>{' '}
         <span className="number">{shortValue(slot.multiplier, 6)}</span>
       </p>
-      <table className="noise-table">
+      <table className="history-table">
         <thead>
           <tr>
             <th scope="col">slice</th>

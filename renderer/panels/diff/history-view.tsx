@@ -33,8 +33,8 @@ export function HistoryView({ diff, element, layerKey }: { diff: Diff; element: 
   const { batch, a, b } = diff;
   const history = useRequest('diff.history', { batch, a, b, ...element }, layerKey);
   const close = (
-    <button type="button" className="button quiet small" onClick={() => useDiff.setState({ history: null })}>
-      Close
+    <button type="button" className="button small" onClick={() => useDiff.setState({ history: null })}>
+      Back to the map
     </button>
   );
   const { data } = history;
@@ -66,7 +66,13 @@ function History({ history, diff }: { history: ElementHistory; diff: Diff }) {
         <SideHead name={sideTitles[diff.a]} side={history.a} />
         <SideHead name={sideTitles[diff.b]} side={history.b} />
       </div>
-      {a && b && <Partings partings={history.partings} names={[sideTitles[diff.a], sideTitles[diff.b]]} />}
+      {a && b && (
+        <Partings
+          partings={history.partings}
+          names={[sideTitles[diff.a], sideTitles[diff.b]]}
+          from={a.fc1 ? 'x' : 'the activation'}
+        />
+      )}
       {slots.map(({ slot }, index) => (
         <SlotView
           key={slot}
@@ -94,7 +100,7 @@ function SideHead({ name, side }: { name: string; side: ElementHistory['a'] }) {
     );
   return (
     <div className="history-side selectable">
-      <b>{name}</b> <span className="number">{shortValue(side.y, 8)}</span> <KernelLabel kernel={side.kernel} />
+      <b>{name}</b> <span className="number">{shortValue(side.y, 8)}</span> <KernelLabel kernel={side.kernel} />{' '}
       {side.tileM > 0 && (
         <span className="muted">
           tile {side.tileM}×{side.tileN}
@@ -107,13 +113,20 @@ function SideHead({ name, side }: { name: string; side: ElementHistory['a'] }) {
   );
 }
 
-function Partings({ partings, names }: { partings: readonly Parting[]; names: readonly [string, string] }) {
+interface PartingsProps {
+  partings: readonly Parting[];
+  names: readonly [string, string];
+  /** where the history begins: without FC1 nothing is said of what lies before the activation */
+  from: string;
+}
+
+function Partings({ partings, names, from }: PartingsProps) {
   const [first, ...rest] = partings;
-  if (!first) return <p className="history-text">The two are equal all the way.</p>;
+  if (!first) return <p className="history-text">The two are equal all the way from {from}.</p>;
   return (
     <details className="history-partings">
       <summary>
-        Parts first at <PartingText parting={first} names={names} />
+        From {from}, the two part first at <PartingText parting={first} names={names} />
         {rest.length > 0 && <span className="muted"> and {rest.length} later steps</span>}
       </summary>
       {rest.map((parting) => (
