@@ -73,12 +73,16 @@ export class Checkpoint {
     return new Checkpoint(summary, layers, catalog, model, quantization);
   }
 
-  /** The first layer that can be loaded. @throws the first MoE layer's error, or `not-moe` when there is none. */
+  /**
+   * The first MoE layer in NVFP4. Layers that were left in another format are passed over, a broken one is not: its fault
+   * would go unseen behind the next layer's answer.
+   * @throws the first such layer's error, or `not-moe` when there is none.
+   */
   firstLayer(): number {
-    const loadable = this.layers.find((layer) => layer.plan);
-    if (loadable) return loadable.entry.index;
-    const broken = this.layers.find((layer) => layer.error);
-    if (broken?.error) throw broken.error;
+    const inFormat = this.layers.find(({ plan, error }) => plan || (error && error.code !== 'unknown-quantization'));
+    const first = inFormat ?? this.layers.find(({ error }) => error);
+    if (first?.plan) return first.entry.index;
+    if (first?.error) throw first.error;
     throw new AppError({
       code: 'not-moe',
       message: `${this.summary.path} has no layer with routed experts.`,

@@ -93,6 +93,22 @@ export async function expectFolderFor(path: string): Promise<void> {
 const jsonLimit = 256 * 1024 * 1024;
 
 /**
+ * JSON as Python writes it: its `json` module has NaN and Infinity, which configurations of state-space models hold
+ * (`time_step_limit: [0.0, Infinity]`). NaN becomes null, that is: nothing was written.
+ */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (thrown) {
+    if (!/NaN|Infinity/.test(text)) throw thrown;
+    // A number beyond the range of a double is read as infinity. Text in quotes stays as it is.
+    return JSON.parse(
+      text.replace(/"(?:[^"\\]|\\.)*"|NaN|Infinity/g, (part) => ({ NaN: 'null', Infinity: '1e999' })[part] ?? part),
+    );
+  }
+}
+
+/**
  * A JSON object from a file.
  * @throws AppError `file-not-found`, `file-unreadable`, or `bad-config` when it is not a JSON object.
  */
@@ -116,7 +132,7 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
   }
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (thrown) {
     throw new AppError({
       code: 'bad-config',

@@ -193,6 +193,21 @@ describe('configuration', () => {
     await writeFile(join(damaged, 'config.json'), JSON.stringify(config));
   });
 
+  it("with Python's words for what is no number", async () => {
+    const text = JSON.stringify({ ...config, note: 'NaN "Infinity" \\' }).replace(
+      /}$/,
+      ', "time_step_limit": [-Infinity, Infinity, NaN]}',
+    );
+    await writeFile(join(damaged, weights), bytes);
+    await writeFile(join(damaged, 'config.json'), text);
+    expect(await outcome('infinite limits')).toBe('loaded');
+    await writeFile(join(damaged, 'config.json'), text.replace('"num_experts":4', '"num_experts":Infinity'));
+    expect(await outcome('infinite experts')).toBe('bad-config');
+    await writeFile(join(damaged, 'config.json'), text.replace('"num_experts":4', '"num_experts":Infinit'));
+    expect(await outcome('cut word')).toBe('bad-config');
+    await writeFile(join(damaged, 'config.json'), JSON.stringify(config));
+  });
+
   it('with lists that hold odd values, for exclusion and mixed precision', async () => {
     for (const value of odd) {
       for (const method of [

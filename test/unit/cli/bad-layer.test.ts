@@ -210,8 +210,8 @@ describe('not bad input', () => {
     const out = join(folder.path, 'good.safetensors');
     expect((await cli(['prepare', path, '--layer', '1', '--out', out])).code).toBe(0);
     expect((await cli(['prepare', path, '--layer', '0', '--out', out])).code).toBe(3);
-    // Without --layer the first layer that can be loaded is taken.
-    expect((await cli(['prepare', path, '--out', out])).code).toBe(0);
+    // Without --layer the fault of the first MoE layer is told, not passed over.
+    expect((await cli(['prepare', path, '--out', out])).code).toBe(3);
   });
 
   it('odd strings in exclude lists do no harm', async () => {
