@@ -1,7 +1,7 @@
 // Measures how quick the window stays while a large layer loads, on both hosts, and writes docs/responsiveness.json and .md.
 // Usage: node scripts/measure-responsiveness.mjs [web] [electron]
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem } from 'node:os';
+import { cpus, getPriority, loadavg, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { buildBundles } from './build.mjs';
 import { buildNative } from './build-native.mjs';
@@ -63,7 +63,7 @@ A ${shape.name} layer with ${shape.experts} experts (340 MB) is loaded and prepa
 while keys are typed into the command palette and buttons are clicked. A press counts from its own time stamp to the end of the next frame.
 The limit is 100 ms for 95 of 100 presses. The same run shows progress, cancels a batch and a load, and goes on working.
 
-${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ${date}. The load average stands beside each row: whatever else ran took part of the same cores.
+${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ${date}. The load average stands beside each row: other work ran on the same cores; window, engine and test ran at niceness ${machine.niceness}.
 
 | host | load average | loads x median ms | idle presses: median / p95 / longest ms | presses while loading: median / p95 / longest ms | longest frame gap ms | passed |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -88,6 +88,7 @@ if (isMain(import.meta.url)) {
       cores: cpus().length,
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       kernel: release(),
+      niceness: getPriority(),
     };
     const report = { date: new Date().toISOString().slice(0, 10), seconds, shape, machine, hosts };
     writeFileSync(inRepository('docs/responsiveness.json'), `${JSON.stringify(report, null, 2)}\n`);

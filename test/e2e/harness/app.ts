@@ -33,6 +33,8 @@ export interface AppOptions {
   host: HostName;
   /** Checkpoint or session the app is started on; undefined: the demo checkpoint; null: none. */
   open: string | null | undefined;
+  /** See Launch; only the electron host heeds it. */
+  softwareGl: boolean;
 }
 
 interface WorkerFixtures {
@@ -43,6 +45,7 @@ interface WorkerFixtures {
 export const test = base.extend<AppOptions & { app: App }, WorkerFixtures>({
   host: ['web', { option: true }],
   open: [undefined, { option: true }],
+  softwareGl: [true, { option: true }],
 
   // One browser a worker, made only if the web host asks for it; each test has its own context and server.
   webBrowser: [
@@ -62,9 +65,9 @@ export const test = base.extend<AppOptions & { app: App }, WorkerFixtures>({
     { scope: 'worker' },
   ],
 
-  app: async ({ host, open, webBrowser }, use, testInfo) => {
+  app: async ({ host, open, softwareGl, webBrowser }, use, testInfo) => {
     const folder = mkdtempSync(join(tmpdir(), 'moescope-e2e-'));
-    const launch = { open: open === null ? undefined : (open ?? prepared('checkpoint')), folder };
+    const launch = { open: open === null ? undefined : (open ?? prepared('checkpoint')), folder, softwareGl };
     const running =
       host === 'electron' ? await startElectronHost(launch) : await startWebHost(launch, await webBrowser());
     const { page } = running;

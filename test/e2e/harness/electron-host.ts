@@ -4,12 +4,12 @@ import { prepared, repository } from './prepared';
 import { appEnvironment, renderingSwitches, windowSize } from './rendering';
 
 /** Starts the app in the real Electron, as `electron REPOSITORY --moescope-test [CHECKPOINT]`. */
-export async function startElectronHost({ open, folder }: Launch): Promise<RunningHost> {
+export async function startElectronHost({ open, folder, softwareGl }: Launch): Promise<RunningHost> {
   if (!process.env.DISPLAY) throw new Error('DISPLAY is not set: run the specs with `npm run e2e`, which starts Xvfb');
   const app = await _electron.launch({
     executablePath: prepared('electron'),
     args: [
-      ...renderingSwitches,
+      ...(softwareGl ? renderingSwitches : ['--disable-gpu']),
       `--user-data-dir=${folder}`,
       repository,
       '--moescope-test',

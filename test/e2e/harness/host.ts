@@ -8,6 +8,11 @@ export interface Launch {
   open: string | undefined;
   /** Folder for settings and whatever else the app keeps; removed after the test. */
   folder: string;
+  /**
+   * Draws through software GL, the same pixels on every machine. Without it Electron does what it does on a machine without
+   * a GPU: its own software compositor, which is several times quicker than GL in software.
+   */
+  softwareGl: boolean;
 }
 
 /** A running app with its first window. */

@@ -11,7 +11,7 @@ const seconds = Number(process.env.MOESCOPE_RESPONSIVENESS_SECONDS ?? 3);
 const results = process.env.MOESCOPE_RESPONSIVENESS_RESULTS;
 const limitMs = 100;
 
-test.use({ open: large });
+test.use({ open: large, softwareGl: false });
 
 /** Loads the layer under one contract after the other for so long; gives each load's milliseconds. */
 function loadForSeconds(app: App): Promise<number[]> {
@@ -54,6 +54,9 @@ const quantile = (sorted: number[], share: number) =>
 
 test('typing and clicking stay quick while layers load, and progress is shown', async ({ app, host }) => {
   test.setTimeout(90_000 + seconds * 2000);
+  // Once unmeasured: what is opened for the first time is fetched and compiled then.
+  let rounds = 0;
+  await useWindow(app, () => rounds++ > 0);
   // The same presses with an idle engine: what they cost on this machine, as busy as it is now, without any loading.
   await startLatencyProbe(app.page);
   const idleUntil = Date.now() + Math.max(2000, seconds * 300);
@@ -102,10 +105,19 @@ test('what takes long can be cancelled and leaves a window that works', async ({
   expect(await app.command('run.step', { tokens: 1 })).toMatchObject({ index: 0, tokens: 1 });
   if (large === undefined) return;
 
-  const load = app.command('layer.load', { layer: 0, contract: 'clean' }).then(
-    () => 'ran to its end',
-    (thrown: Error) => thrown.message,
-  );
+  // A quick machine may load between two looks of this test: it loads again until a load was cancelled.
+  const load = page.evaluate(async () => {
+    const { moescope } = window as unknown as { moescope: { command(id: string, args: unknown): Promise<unknown> } };
+    for (let round = 0; round < 30; round++) {
+      const contract = round % 2 === 0 ? 'clean' : 'unit-alpha';
+      const ended = await moescope.command('layer.load', { layer: 0, contract }).then(
+        () => null,
+        (thrown: Error) => thrown.message,
+      );
+      if (ended !== null) return ended;
+    }
+    return 'every load ran to its end';
+  });
   await progress.getByRole('button', { name: 'Cancel' }).click();
   await expect(progress).toBeHidden();
   expect(await load).toContain('cancel');
