@@ -133,6 +133,7 @@ explain::Observation observation_of(const Observed& observed) {
     const Tensor* packed = find(codes);
     const Tensor* sf = find(scales);
     if (packed == nullptr || sf == nullptr) return std::nullopt;
+    for (const Tensor* tensor : {packed, sf}) tensor->backing->ensure_readable();
     if (packed->bytes != sf->bytes * 8) throw Error(code::kWrongShape, codes + " and " + scales + " do not fit each other", {{"subject", scales}});
     return explain::Quantized{sf->rows, sf->columns * 16, {packed->data, packed->data + packed->bytes}, {sf->data, sf->data + sf->bytes}};
   };

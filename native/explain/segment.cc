@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/error/error.h"
 #include "core/formats/e2m1.h"
 #include "core/formats/e4m3.h"
 
@@ -156,7 +157,31 @@ double Segment::least_gain() const {
   return exact_ ? kNatsToName : std::fmax(kNatsToName, -std::log1p(-kShareToName) * static_cast<double>(floor_.compared) / 2);
 }
 
+namespace {
+
+void require_fit(const char* name, bool fits, const std::string& expected) {
+  if (!fits) throw Error(code::kWrongShape, std::string("the observed ") + name + " does not fit the batch", {{"subject", std::string(name)}, {"expected", expected}, {"found", std::string("another size")}});
+}
+
+void require_fit(const Model& model, const RunInput& input, const Observation& observation) {
+  const LayerShape& shape = model.shape();
+  const auto pairs = static_cast<int64_t>(input.topk_ids.size());
+  const auto text = [](int64_t rows, int64_t columns) { return "[" + std::to_string(rows) + ", " + std::to_string(columns) + "]"; };
+  const auto sized = [&](const char* name, const auto& values, int64_t rows, int64_t columns) {
+    if (values) require_fit(name, static_cast<int64_t>(values->size()) == rows * columns, text(rows, columns));
+  };
+  if (observation.x) require_fit("x_q", observation.x->k == shape.hidden && (observation.x->rows == input.tokens || observation.x->rows == pairs), text(input.tokens, shape.hidden));
+  if (observation.act_q) require_fit("act_q", observation.act_q->k == shape.intermediate && observation.act_q->rows == pairs, text(pairs, shape.intermediate));
+  sized("fc1", observation.fc1, pairs, shape.w13_rows());
+  sized("act", observation.act, pairs, shape.intermediate);
+  sized("fc2", observation.fc2, pairs, shape.hidden);
+  sized("y", observation.y, input.tokens, shape.hidden);
+}
+
+}  // namespace
+
 std::vector<Segment> segments_of(const Model& model, const RunInput& input, const Observation& observation, uint64_t seed) {
+  require_fit(model, input, observation);
   std::vector<Segment> out;
   std::optional<Stage> start;
   for (int i = 0; i <= static_cast<int>(Stage::kY); ++i) {

@@ -65,6 +65,7 @@ class Segment {
 };
 
 /// The segments that an observation allows, in order of the pipeline.
+/// @throws Error `wrong-shape` for an observed stage that does not fit the batch
 std::vector<Segment> segments_of(const Model& model, const RunInput& input, const Observation& observation, uint64_t seed);
 
 }  // namespace moe::explain

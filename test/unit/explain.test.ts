@@ -91,6 +91,16 @@ describe('diagnosis of planted causes', () => {
     expect([...named].sort()).toEqual([...causes].sort());
   });
 
+  it('refuses stages of another batch', async () => {
+    const made = await plantedCase(binding, shapes.qwen, [], randomNumbers(4));
+    const other = await plantedCase(binding, shapes.partial, [], randomNumbers(4));
+    const mixed = { request: made!.request, tensors: { ...made!.tensors, fc1: other!.tensors.fc1 } };
+    await expect(diagnosed(binding, mixed, 'taps', 1)).rejects.toMatchObject({
+      code: 'wrong-shape',
+      details: { subject: 'fc1' },
+    });
+  });
+
   it('names nothing on clean layers that add in another order', async () => {
     for (let i = 0; i < 12; i++) {
       const made = await plantedCase(binding, shapes[names[i % 3]!], [], randomNumbers(seed(3, i)));
