@@ -13,7 +13,7 @@ import { loadAddon } from '../engine/native/load';
 import { toolVersion } from '../hosts/built';
 import { CliContext } from './context';
 import { setExitCode } from './exit-code';
-import { addOptions, jsonOption } from './options';
+import { addOptions, jsonOption, providerName } from './options';
 import { bytesText } from './text';
 
 /** Said here and in README: what nobody has run on the hardware yet. */
@@ -83,7 +83,7 @@ function inspectAddon(): { found: AddonReport; binding: NativeBinding | null; fo
 /** The built-in providers, the one that stands for an older build where it was built, and those that were named. */
 function inspectProviders(binding: NativeBinding, folder: string, named: readonly string[]): ProviderReport[] {
   const older = join(folder, 'providers', 'libmoescope_older_build.so');
-  return ['reference', 'cpu', ...(existsSync(older) ? [older] : []), ...named].map((name) => {
+  return ['reference', 'cpu', ...(existsSync(older) ? [older] : []), ...named.map(providerName)].map((name) => {
     try {
       const provider = binding.openProvider(name);
       return { name, version: provider.version, device: provider.probe(), capabilities: provider.capabilities() };

@@ -22,7 +22,7 @@ export const mergeOption = () =>
 export const contractOption = () =>
   new Option('--contract <contract>', 'scale contract').choices([...contracts]).default('unit-alpha');
 /** A library is named by its path: without this, a bare file name would be looked for among the system's libraries. */
-const providerName = (text: string) => (text === 'cpu' || text === 'reference' ? text : resolve(text));
+export const providerName = (text: string) => (text === 'cpu' || text === 'reference' ? text : resolve(text));
 export const providerOption = () =>
   new Option('--provider <provider>', 'cpu, reference, or the path of a provider library')
     .argParser(providerName)

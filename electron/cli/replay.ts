@@ -10,7 +10,7 @@ import { type RerunReport, rerunSession } from '../engine/session/rerun';
 import { describeStep, tableHead, tableRow } from '../hosts/batch-table';
 import { CliContext } from './context';
 import { setExitCode } from './exit-code';
-import { addOptions, jsonOption, wholeNumber } from './options';
+import { addOptions, jsonOption, providerName, wholeNumber } from './options';
 import { bytesText } from './text';
 
 interface ReplayOptions {
@@ -30,7 +30,9 @@ export function register(program: Command): void {
     .argument('<session>', 'folder that ends in .moesession')
     .option('--rerun', 'run the recorded inputs again and compare every recorded tensor bit for bit')
     .option('--checkpoint <folder>', 'checkpoint for --rerun; default: recorded weights, else the recorded path')
-    .option('--provider <provider>', 'provider for --rerun; default: the recorded one')
+    .addOption(
+      new Option('--provider <provider>', 'provider for --rerun; default: the recorded one').argParser(providerName),
+    )
     .addOption(new Option('--rows <number>', 'batches to print').argParser(wholeNumber(0)).default(20));
   addOptions(command, jsonOption()).action(replay);
 }

@@ -1,6 +1,6 @@
-import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCli } from '../../../electron/cli/program';
 import { eventFile, manifestFile } from '../../../electron/engine/session/files';
@@ -140,6 +140,24 @@ describe('sessions on the command line', () => {
     const createdAt = new Date(0).toISOString();
     await writeFile(manifestFile(cut), JSON.stringify({ ...manifest, recordedBy, createdAt }));
     expect((await moescope('recover', cut)).json).toMatchObject({ recovered: true });
+  });
+
+  it('a re-run whose checkpoint has gone, and one on a library that is not there, say what to give', async () => {
+    const lone = join(place.folder, 'lone.moesession');
+    const moved = join(place.folder, 'moved');
+    await cp(place.checkpoint, moved, { recursive: true });
+    expect((await moescope('record', moved, '--out', lone, '--batches', '1')).code).toBe(0);
+    await rm(moved, { recursive: true });
+    expect(await moescope('replay', lone, '--rerun')).toMatchObject({
+      code: 3,
+      json: { error: { code: 'file-not-found', remedy: expect.stringContaining('--checkpoint') } },
+    });
+    const given = ['--rerun', '--checkpoint', place.checkpoint];
+    expect((await moescope('replay', lone, ...given)).json).toMatchObject({ rerun: { first: null, unavailable: [] } });
+    expect(await moescope('replay', lone, ...given, '--provider', 'none.so')).toMatchObject({
+      code: 4,
+      json: { error: { code: 'provider-load', subject: resolve('none.so') } },
+    });
   });
 
   it('bad input has its code and exit code', async () => {
