@@ -83,8 +83,9 @@ test('typing and clicking stay quick while layers load, and progress is shown', 
   };
   if (results) writeFileSync(`${results}-${host}.json`, JSON.stringify(figures));
   expect(inputs.length).toBeGreaterThan(20);
-  // 95 of 100 presses, and where other work keeps even an idle window from it, half as much again as idle.
-  const limit = Math.max(limitMs, 1.5 * idle.p95);
+  // 95 of 100 presses. Where other work keeps even an idle window from it, twice idle: on two cores with a load average of 10
+  // to 14, six runs gave 0.2 to 1.8 times (the two presses of idle and of loading meet different bursts of that work).
+  const limit = Math.max(limitMs, 2 * idle.p95);
   expect(figures.loading.p95, JSON.stringify(figures)).toBeLessThan(limit);
   // The bar comes after 300 ms.
   if (figures.loadMs.longest > 600) expect(progress.labels).toContain('loading the layer');
