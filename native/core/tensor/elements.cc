@@ -112,6 +112,14 @@ void PlaneReader::row_codes(int64_t row, int64_t columns, uint8_t* out) const {
   }
 }
 
+void PlaneReader::run_codes(int64_t row, int64_t column, int64_t count, uint8_t* out) const {
+  if (layout_ != Layout::kSf128x4) {
+    std::memcpy(out, base_ + row * stride_ + column, static_cast<size_t>(count));
+    return;
+  }
+  for (int64_t i = 0; i < count; ++i) out[i] = base_[offset_128x4(row, column + i, k_tiles_)];
+}
+
 int32_t code_count(const Tensor& tensor) {
   if (tensor.layout == Layout::kFp4) return 16;
   return tensor.dtype == DType::kU8 || tensor.dtype == DType::kF8E4m3 ? 256 : 0;

@@ -31,6 +31,9 @@ class PlaneReader {
   uint64_t bits(int64_t row, int64_t column) const;
   /// Codes of columns [0, columns) of a row, for tensors with code_count() > 0. `out` has room for columns + 4 bytes.
   void row_codes(int64_t row, int64_t columns, uint8_t* out) const;
+  bool is_e4m3() const { return dtype_ == DType::kF8E4m3; }
+  /// Codes of `count` neighbours of a row, for E4M3.
+  void run_codes(int64_t row, int64_t column, int64_t count, uint8_t* out) const;
   Element at(int64_t row, int64_t column) const { return decode_element(dtype_, layout_, bits(row, column)); }
 
  private:

@@ -120,9 +120,12 @@ Tile tile(const Tensor& tensor, const TileRequest& request, const Task& task) {
   ensure(tensor);
   Tile out = new_tile(request);
   const PlaneReader reader(tensor, request.plane);
-  // Below 256 elements a cell no block of the pyramid is whole: the elements themselves are read.
-  const bool reduced = request.rows * request.columns >= 256 * request.out_rows * request.out_columns;
-  const std::shared_ptr<const Pyramid> pyramid = reduced ? pyramid_of(tensor, request.plane, task) : nullptr;
+  // Below 256 elements a cell no block of the pyramid is whole: the elements themselves are read. A tile that is read in
+  // a few milliseconds does not wait for a pyramid that is still being made, so the first ones are there at once.
+  const int64_t elements = request.rows * request.columns;
+  const bool reduced = elements >= 256 * request.out_rows * request.out_columns;
+  const bool large = elements > (int64_t{1} << 21);
+  const std::shared_ptr<const Pyramid> pyramid = !reduced ? nullptr : large ? pyramid_of(tensor, request.plane, task) : ready_pyramid(tensor, request.plane);
   parallel_for(request.out_rows, task, [&](int64_t cell_row) {
     const int64_t row_begin = request.row0 + cell_row * request.rows / request.out_rows;
     const int64_t row_end = request.row0 + (cell_row + 1) * request.rows / request.out_rows;
@@ -133,12 +136,7 @@ Tile tile(const Tensor& tensor, const TileRequest& request, const Task& task) {
       if (pyramid) {
         pyramid->reduce(reader, {row_begin, row_end, column_begin, column_end}, cell);
       } else {
-        for (int64_t row = row_begin; row < row_end; ++row) {
-          for (int64_t column = column_begin; column < column_end; ++column) {
-            const Element element = reader.at(row, column);
-            cell.add(element.value, element.kind);
-          }
-        }
+        add_elements(reader, {row_begin, row_end, column_begin, column_end}, cell);
       }
       cell.store(out, static_cast<size_t>(cell_row * request.out_columns + cell_column));
     }

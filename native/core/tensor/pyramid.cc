@@ -1,6 +1,7 @@
 #include "core/tensor/pyramid.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <list>
 #include <mutex>
@@ -58,6 +59,25 @@ void add_e4m3(const uint8_t* codes, int64_t count, TileCell& cell) {
 }
 
 }  // namespace
+
+void add_elements(const PlaneReader& reader, const ElementRect& rect, TileCell& cell) {
+  constexpr int64_t kRun = 256;
+  std::array<uint8_t, kRun> codes;
+  for (int64_t row = rect.row_begin; row < rect.row_end; ++row) {
+    if (!reader.is_e4m3()) {
+      for (int64_t column = rect.column_begin; column < rect.column_end; ++column) {
+        const Element element = reader.at(row, column);
+        cell.add(element.value, element.kind);
+      }
+      continue;
+    }
+    for (int64_t column = rect.column_begin; column < rect.column_end; column += kRun) {
+      const int64_t count = std::min(kRun, rect.column_end - column);
+      reader.run_codes(row, column, count, codes.data());
+      add_e4m3(codes.data(), count, cell);
+    }
+  }
+}
 
 Pyramid::Pyramid(const Tensor& tensor, int64_t plane, const Task& task) : rows_(tensor.rows), columns_(tensor.columns) {
   // A fitted view has about as many cells each way, so a block is as elongated as the plane is.
@@ -120,15 +140,7 @@ void Pyramid::reduce(const PlaneReader& reader, const ElementRect& rect, TileCel
 
 void Pyramid::reduce_from(int level, const PlaneReader& reader, const ElementRect& rect, TileCell& cell) const {
   if (rect.empty()) return;
-  if (level < 0) {
-    for (int64_t row = rect.row_begin; row < rect.row_end; ++row) {
-      for (int64_t column = rect.column_begin; column < rect.column_end; ++column) {
-        const Element element = reader.at(row, column);
-        cell.add(element.value, element.kind);
-      }
-    }
-    return;
-  }
+  if (level < 0) return add_elements(reader, rect, cell);
   // Whole blocks of this level inside the rectangle; a block at the edge of the plane is whole where the plane ends.
   const Level& blocks = levels_[static_cast<size_t>(level)];
   const int row_bits = row_shift_ + level;
@@ -197,6 +209,13 @@ void count_bytes(const std::shared_ptr<Slot>& slot, uint64_t bytes) {
 }
 
 }  // namespace
+
+std::shared_ptr<const Pyramid> ready_pyramid(const Tensor& tensor, int64_t plane) {
+  if (!tensor.backing || tensor.rows * tensor.columns < kSmallPlane) return nullptr;
+  const std::shared_ptr<Slot> slot = slot_of(tensor, tensor.plane(plane));
+  const std::unique_lock lock(slot->mutex, std::try_to_lock);
+  return lock.owns_lock() ? slot->pyramid : nullptr;
+}
 
 std::shared_ptr<const Pyramid> pyramid_of(const Tensor& tensor, int64_t plane, const Task& task) {
   if (!tensor.backing || tensor.rows * tensor.columns < kSmallPlane) return nullptr;

@@ -51,4 +51,10 @@ class Pyramid {
 /// for a tensor without a backing. Two callers at once: one makes it, the other waits.
 std::shared_ptr<const Pyramid> pyramid_of(const Tensor& tensor, int64_t plane, const Task& task);
 
+/// The same where it has been made already, else null at once.
+std::shared_ptr<const Pyramid> ready_pyramid(const Tensor& tensor, int64_t plane);
+
+/// Adds the elements of `rect` to `cell`, read one by one.
+void add_elements(const PlaneReader& reader, const ElementRect& rect, TileCell& cell);
+
 }  // namespace moe
