@@ -1,7 +1,7 @@
 /** Options that several commands share, with the same words everywhere. */
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { contracts } from '../contract/layer';
+import { contracts, largestThreshold } from '../contract/layer';
 
 /** A whole number in a range. */
 export function wholeNumber(least: number, largest = 2 ** 31 - 1): (text: string) => number {
@@ -29,7 +29,7 @@ export const providerOption = () =>
     .default('cpu');
 export const thresholdOption = (fallback?: number) => {
   const option = new Option('--threshold <tokens>', 'cutlass_prefill_threshold in tokens; 0 = pure b12x').argParser(
-    wholeNumber(0),
+    wholeNumber(0, largestThreshold),
   );
   return fallback === undefined ? option : option.default(fallback);
 };

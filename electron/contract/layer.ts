@@ -23,6 +23,8 @@ export type ReferenceContract = (typeof referenceContracts)[number];
 export const activations = ['silu', 'gelu_tanh', 'swigluoai', 'relu2'] as const;
 export type Activation = (typeof activations)[number];
 
+/** Largest threshold, in tokens: what the dispatch rules take (native/addon). */
+export const largestThreshold = 2 ** 30;
 /** The environment variable of vLLM #43687 that sets the threshold. */
 export const thresholdVariable = 'VLLM_FLASHINFER_B12X_CUTLASS_PREFILL_THRESHOLD';
 

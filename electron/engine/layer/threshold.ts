@@ -1,6 +1,6 @@
 /** Where the threshold (`cutlass_prefill_threshold`, in tokens) comes from, and who may have one above 0. */
 import { AppError } from '../../contract/errors';
-import { type Threshold, thresholdVariable } from '../../contract/layer';
+import { largestThreshold, type Threshold, thresholdVariable } from '../../contract/layer';
 import type { Capabilities } from '../native/binding';
 
 export interface ThresholdSources {
@@ -18,8 +18,8 @@ export interface ResolvedThreshold {
 
 /**
  * Argument, then session, then the environment variable of vLLM #43687, then 0. An environment value that is no whole
- * number from 0 up counts as 0, with a warning (FlashInfer #3407: bad values mean 0).
- * @throws AppError `bad-option` for an argument or session value that is no whole number from 0 up.
+ * number from 0 to 2^30 counts as 0, with a warning (FlashInfer #3407: bad values mean 0).
+ * @throws AppError `bad-option` for an argument or session value that is no whole number from 0 to 2^30.
  */
 export function resolveThreshold({ argument, session, env = process.env }: ThresholdSources): ResolvedThreshold {
   for (const [kind, given] of [
@@ -27,12 +27,12 @@ export function resolveThreshold({ argument, session, env = process.env }: Thres
     ['session', session],
   ] as const) {
     if (!given) continue;
-    if (!Number.isSafeInteger(given.tokens) || given.tokens < 0 || given.tokens > 0x7fffffff) {
+    if (!Number.isSafeInteger(given.tokens) || given.tokens < 0 || given.tokens > largestThreshold) {
       throw new AppError({
         code: 'bad-option',
         message: `The threshold from ${given.where} is not a number of tokens.`,
         subject: given.where,
-        expected: 'a whole number from 0 up (0 = pure b12x)',
+        expected: `a whole number from 0 to ${largestThreshold} (0 = pure b12x)`,
         found: String(given.tokens),
       });
     }
@@ -42,8 +42,8 @@ export function resolveThreshold({ argument, session, env = process.env }: Thres
   if (!text) return { threshold: { tokens: 0, origin: { kind: 'default', where: thresholdVariable } }, warnings: [] };
   const tokens = /^\+?\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   const origin = { kind: 'environment', where: thresholdVariable } as const;
-  if (tokens <= 0x7fffffff) return { threshold: { tokens, origin }, warnings: [] };
-  const warning = `${thresholdVariable}=${text} is no whole number from 0 up; 0 is used (pure b12x).`;
+  if (tokens <= largestThreshold) return { threshold: { tokens, origin }, warnings: [] };
+  const warning = `${thresholdVariable}=${text} is no whole number from 0 to ${largestThreshold}; 0 is used (pure b12x).`;
   return { threshold: { tokens: 0, origin }, warnings: [warning] };
 }
 

@@ -41,7 +41,7 @@ describe('where the threshold comes from', () => {
     expect(warnings).toEqual([]);
   });
 
-  it.each(['abc', '-1', '1.5', '128 tokens', '0x80', '99999999999', '1e3'])(
+  it.each(['abc', '-1', '1.5', '128 tokens', '0x80', '99999999999', '1073741825', '1e3'])(
     '%j in the environment counts as 0, with a warning',
     (value) => {
       const { threshold, warnings } = resolveThreshold({ env: env(value) });
