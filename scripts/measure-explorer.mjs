@@ -107,7 +107,7 @@ async function measure(url, executablePath, seconds) {
     await page.goto(url);
     await page.waitForFunction(() => 'moescope' in window, undefined, { timeout: 60_000 });
     await page.getByTestId('source-badge').filter({ hasText: 'LIVE' }).waitFor({ timeout: 400_000 });
-    await page.evaluate(() => window.moescope.command('scales.open', { tensor: 'b12x/w2_weight_scale_2' }));
+    await page.evaluate(() => window.moescope.command('scales.open', { tensor: 'checkpoint/w2_weight_scale' }));
     await page.evaluate(() => window.moescope.idle());
     const firstTileMs = {};
     for (const tensor of tensors) {
