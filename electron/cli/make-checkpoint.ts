@@ -38,7 +38,10 @@ export function register(program: Command): void {
         .choices(['realistic', 'power-of-two'])
         .default('realistic'),
     )
-    .option('--seed <number>', 'same seed, same bytes', seedOf, 1n)
+    .addOption(
+      // The help prints a default as JSON, which knows no BigInt.
+      new Option('--seed <number>', 'same seed, same bytes').argParser(seedOf).default(1n, '1'),
+    )
     .requiredOption('--out <folder>', 'folder to write')
     .option('--force', 'replace a checkpoint that is there', false);
   addOptions(command, jsonOption()).action(make);

@@ -316,6 +316,13 @@ describe('usage: exit code 2', () => {
   it('help and version are no errors', async () => {
     expect((await cli(['--help'])).code).toBe(0);
     expect((await cli(['run', '--help'])).out).toContain('--input <file>');
+    // A default that is no JSON (the seed's BigInt was) ends the help of its command.
+    const listed = (await cli(['--help'])).out.match(/^ {2}[a-z-]+(?= \[options\])/gm) ?? [];
+    expect(listed.length).toBeGreaterThanOrEqual(13);
+    for (const name of listed.map((text) => text.trim())) {
+      const help = await cli([name, '--help']);
+      expect([name, help.code, help.err]).toEqual([name, 0, '']);
+    }
     expect((await cli(['--version'])).out).toMatch(/^\d+\.\d+\.\d+/);
   });
 });
