@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Unit, contract and architecture tests: plain Node, no browser, no Electron. The end-to-end specs belong to Playwright. */
 export default defineConfig({
   test: {
+    setupFiles: ['test/setup/properties.ts'],
     environment: 'node',
     include: [
       'test/unit/**/*.test.{ts,tsx}',

@@ -24,14 +24,15 @@ export function byteSize({ name, dtype, shape }: TensorSpec): number {
 
 /** Length field and JSON of a file that holds `tensors` in this order; padded with spaces so that the data begin at a multiple of 8. */
 export function encodeHeader(tensors: readonly TensorSpec[], metadata: Record<string, string> = {}): Uint8Array {
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt', ...metadata } };
+  // Entries and not assignment: a tensor may be named __proto__.
+  const header: [string, unknown][] = [['__metadata__', { format: 'pt', ...metadata }]];
   let offset = 0;
   for (const tensor of tensors) {
     const end = offset + byteSize(tensor);
-    header[tensor.name] = { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [offset, end] };
+    header.push([tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [offset, end] }]);
     offset = end;
   }
-  const json = new TextEncoder().encode(JSON.stringify(header));
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const length = Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(8 + length).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
