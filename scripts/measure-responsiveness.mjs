@@ -63,7 +63,7 @@ A ${shape.name} layer with ${shape.experts} experts (340 MB) is loaded and prepa
 while keys are typed into the command palette and buttons are clicked. A press counts from its own time stamp to the end of the next frame.
 The limit is 100 ms for 95 of 100 presses. The same run shows progress, cancels a batch and a load, and goes on working.
 
-${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ${date}. The load average stands beside each row: other work ran on the same cores; window, engine and test ran at niceness ${machine.niceness}.
+${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ${date}. The load average stands beside each row, this work's own included; window, engine and test ran at niceness ${machine.niceness}.
 
 | host | load average | loads x median ms | idle presses: median / p95 / longest ms | presses while loading: median / p95 / longest ms | longest frame gap ms | passed |
 | --- | --- | --- | --- | --- | --- | --- |
