@@ -186,7 +186,7 @@ describe('whatever the bytes are', () => {
           ).toEqual([...tensors].sort(byName));
         },
       ),
-      { examples: [[['__proto__'], Array.from({ length: 6 }, () => ({ dtype: 'U8', shape: [] }))]] },
+      { examples: [[['__proto__'], Array.from({ length: 6 }, () => ({ dtype: 'U8' as const, shape: [] }))]] },
     );
   });
 });
