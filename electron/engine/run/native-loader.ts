@@ -3,6 +3,7 @@ import { AppError } from '../../contract/errors';
 import type { Device } from '../../contract/session';
 import { Checkpoint } from '../checkpoint/checkpoint';
 import { loadLayer } from '../layer/load-layer';
+import { readRouter } from '../layer/router';
 import { resolveThreshold } from '../layer/threshold';
 import type { WrapperOptions } from '../layer/wrapper';
 import type { NativeBinding, Provider, TaskOptions } from '../native/binding';
@@ -103,7 +104,7 @@ export class NativeLoader implements LayerLoader {
     const rules = this.options.rules.load(request.rules);
     const index = request.layer ?? checkpoint.firstLayer();
     const layer = await loadLayer(checkpoint, index, binding, { merge: request.merge, ...task });
-    const correctionBias = await this.correctionBias(checkpoint, index);
+    const router = await readRouter(checkpoint, index, binding);
     const runtime = await LayerRuntime.create(
       {
         binding,
@@ -115,29 +116,10 @@ export class NativeLoader implements LayerLoader {
         threshold,
         rules,
         rulesId: rules.limits.id,
-        router: { shape: layer.plan.shape, routing: checkpoint.summary.routing, correctionBias },
+        router,
       },
       task,
     );
     return { runtime, warnings: [...resolved.warnings, ...rules.warnings] };
-  }
-
-  /** The router's e_score_correction_bias as F32 [E]; null where the layer has none. */
-  private async correctionBias(checkpoint: Checkpoint, index: number): Promise<Float32Array | null> {
-    const name = checkpoint.layers.find(({ entry }) => entry.index === index)?.correctionBias ?? null;
-    if (name === null) return null;
-    const { tensor, bytes } = await checkpoint.read(name, this.options.binding);
-    if (tensor.dtype === 'F32') return new Float32Array(bytes.slice().buffer);
-    if (tensor.dtype === 'BF16') {
-      const bits = new Uint16Array(bytes.slice().buffer);
-      return new Float32Array(Uint32Array.from(bits, (value) => value << 16).buffer);
-    }
-    throw new AppError({
-      code: 'wrong-dtype',
-      message: `The router bias ${name} has a dtype that cannot be read.`,
-      subject: name,
-      expected: 'F32 or BF16',
-      found: tensor.dtype,
-    });
   }
 }
