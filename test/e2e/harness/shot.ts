@@ -15,8 +15,8 @@ export interface ShotOptions {
  * Compares a panel (or, for 'window', the whole window) in a theme with its baseline `PANEL-THEME.png`, or
  * `STATE-PANEL-THEME.png` where a state is named.
  *
- * Uses the window's screenshot mode, which hides measured times and rates: they differ on every run. Waits for the fonts
- * and the idle signal, never for a time; so pause the engine first.
+ * Uses the window's screenshot mode, which hides measured times and rates and whatever follows the pointer: they differ on
+ * every run. Waits for the fonts and the idle signal, never for a time; so pause the engine first.
  * @param panel the panel's id (its frame carries `data-testid="panel-ID"`), or 'window'.
  */
 export async function shot(
@@ -27,6 +27,8 @@ export async function shot(
 ): Promise<void> {
   const { page } = app;
   if (panel !== 'window') await app.command('panel.open', { id: panel });
+  // What hovers ends before the picture: in a real window the display's pointer may rest on a chart.
+  await page.mouse.move(0, 0);
   await app.command('view.theme', { theme });
   await app.command('view.screenshotMode', { on: true });
   await page.evaluate(() => document.fonts.ready.then(() => undefined));
