@@ -99,7 +99,8 @@ uint64_t PlaneReader::bits(int64_t row, int64_t column) const {
 void PlaneReader::row_codes(int64_t row, int64_t columns, uint8_t* out) const {
   if (layout_ == Layout::kSf128x4) {
     // Four columns are neighbours in storage, and storage is padded to them.
-    for (int64_t column = 0; column < columns; column += 4) std::memcpy(out + column, base_ + offset_128x4(row, column, k_tiles_), 4);
+    const uint8_t* stored = base_ + offset_128x4(row, 0, k_tiles_);
+    for (int64_t column = 0; column < columns; column += 4, stored += 512) std::memcpy(out + column, stored, 4);
   } else if (layout_ == Layout::kFp4) {
     const uint8_t* packed = base_ + row * stride_;
     for (int64_t column = 0; column < columns; column += 2) {

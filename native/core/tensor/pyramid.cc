@@ -6,8 +6,8 @@
 #include <list>
 #include <mutex>
 
-#include "core/formats/e4m3.h"
 #include "core/layout/scale_layout.h"
+#include "core/tensor/e4m3_strip.h"
 #include "core/tensor/inspect.h"
 
 namespace moe {
@@ -18,45 +18,6 @@ constexpr int64_t kSmallPlane = int64_t{1} << 18;
 constexpr uint64_t kCacheBytes = 96ULL << 20;
 
 int bits_of(int64_t length) { return std::bit_width(static_cast<uint64_t>(std::max<int64_t>(1, length) - 1)); }
-
-/// E4M3 values times 2^9 are whole numbers: sums of a block are exact in 32 bits.
-constexpr std::array<int32_t, 256> fixed_point() {
-  std::array<int32_t, 256> table{};
-  for (size_t code = 0; code < 256; ++code) {
-    if ((code & 0x7FU) != 0x7FU) table[code] = static_cast<int32_t>(kE4m3Values[code] * 512.0F);
-  }
-  return table;
-}
-constexpr std::array<int32_t, 256> kFixed = fixed_point();
-
-/// Some neighbours of one row, E4M3 codes. Extremes and marks need no decoding (the order of the codes is that of the
-/// values), so that the compiler makes byte-wide SIMD of them.
-void add_e4m3(const uint8_t* codes, int64_t count, TileCell& cell) {
-  uint8_t low = 0xFF, high = 0, least = 0xFF, largest = 0, before = 0xFF, at_limit = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const uint8_t code = codes[i];
-    const auto magnitude = static_cast<uint8_t>(code & 0x7FU);
-    const auto key = static_cast<uint8_t>(code < 0x80 ? code | 0x80U : ~code);
-    low = std::min(low, key);
-    high = std::max(high, key);
-    least = std::min(least, magnitude);
-    largest = std::max(largest, magnitude);
-    before = std::min(before, static_cast<uint8_t>(magnitude - 1U));
-    at_limit |= static_cast<uint8_t>(magnitude == 0x7E ? 1 : 0);
-  }
-  if (largest == 0x7F) {  // NaN has no place in the order
-    for (int64_t i = 0; i < count; ++i) {
-      const Element element = decode_element(DType::kF8E4m3, Layout::kLinear, codes[i]);
-      cell.add(element.value, element.kind);
-    }
-    return;
-  }
-  int32_t sum = 0;
-  for (int64_t i = 0; i < count; ++i) sum += kFixed[codes[i]];
-  const auto value = [](uint8_t key) { return static_cast<double>(kE4m3Values[key >= 0x80 ? key & 0x7FU : static_cast<uint8_t>(~key)]); };
-  const auto marks = static_cast<uint8_t>((least == 0 ? kMarkZero : 0) | (before < 7 ? kMarkSubnormal : 0) | (at_limit != 0 ? kMarkSaturated : 0));
-  cell.add_many(value(low), value(high), sum / 512.0, static_cast<uint64_t>(count), marks);
-}
 
 }  // namespace
 
@@ -95,25 +56,32 @@ void Pyramid::scan(const Tensor& tensor, int64_t plane, const Task& task) {
   base.cells.resize(static_cast<size_t>(base.rows * base.columns));
   const PlaneReader reader(tensor, plane);
   const Element* table = code_count(tensor) > 0 ? code_table(tensor) : nullptr;
-  const bool e4m3 = tensor.dtype == DType::kF8E4m3;
-  parallel_for(base.rows, task, [&](int64_t block_row) {
+  // 128 rows a task where there are enough: in swizzled storage rows 32, 64 and 96 further lie in the same cache line.
+  const int64_t together = std::clamp<int64_t>(base.rows / 64, 1, std::max<int64_t>(1, int64_t{128} >> row_shift_));
+  parallel_for(ceil_div(base.rows, together), task, [&](int64_t part) {
     std::vector<uint8_t> codes(table != nullptr ? static_cast<size_t>(columns_) + 4 : 0);
-    TileCell* const cells = base.cells.data() + block_row * base.columns;
-    const int64_t row_end = std::min(rows_, (block_row + 1) << row_shift_);
-    for (int64_t row = block_row << row_shift_; row < row_end; ++row) {
-      if (table != nullptr) reader.row_codes(row, columns_, codes.data());
+    E4m3Strip strip(reader.is_e4m3() ? columns_ : 0);
+    for (int64_t block_row = part * together; block_row < std::min(base.rows, (part + 1) * together); ++block_row) {
+      TileCell* const cells = base.cells.data() + block_row * base.columns;
+      const int64_t row_begin = block_row << row_shift_;
+      const int64_t row_end = std::min(rows_, row_begin + block_rows());
+      strip.clear();
+      for (int64_t row = row_begin; row < row_end; ++row) {
+        if (table != nullptr) reader.row_codes(row, columns_, codes.data());
+        if (reader.is_e4m3()) {
+          strip.add_row(codes.data());
+          continue;
+        }
+        for (int64_t column = 0; column < columns_; ++column) {
+          const Element element = table != nullptr ? table[codes[static_cast<size_t>(column)]] : reader.at(row, column);
+          cells[column >> column_shift_].add(element.value, element.kind);
+        }
+      }
+      if (!reader.is_e4m3()) continue;
       for (int64_t block = 0; block < base.columns; ++block) {
         const int64_t begin = block << column_shift_;
         const int64_t end = std::min(columns_, begin + block_columns());
-        if (e4m3) {
-          if (end - begin == 16) add_e4m3(codes.data() + begin, 16, cells[block]);
-          else add_e4m3(codes.data() + begin, end - begin, cells[block]);
-        } else {
-          for (int64_t column = begin; column < end; ++column) {
-            const Element element = table != nullptr ? table[codes[static_cast<size_t>(column)]] : reader.at(row, column);
-            cells[block].add(element.value, element.kind);
-          }
-        }
+        if (!strip.add_to(cells[block], begin, end)) add_elements(reader, {row_begin, row_end, begin, end}, cells[block]);
       }
     }
   });
