@@ -160,7 +160,7 @@ export const StageDiffSchema = z.object({
   worst: z.array(WorstElementSchema),
 });
 
-/** A cause of the difference with the NRMSE that it alone produces (counterfactual: only this cause left in). */
+/** A published step of a contract with the NRMSE that it alone produces (counterfactual: only this step left in). */
 export const CauseSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -179,11 +179,13 @@ export const DiffSchema = z.object({
   stages: z.array(StageDiffSchema),
   /** the first stage whose share within tolerance is below 1 */
   firstDiverging: z.enum(stages).nullable(),
-  causes: z.array(CauseSchema),
-  /** why causes were asked for and there are none: a weight-only layer, a batch whose causes were not recorded */
-  causesReason: z.string().optional(),
-  /** NRMSE that rounding alone gives (the same pair under `clean`), null where not measured */
-  floor: z.number().nullable(),
+  /** why `diff.explain` and `diff.noise` have no answer for this pair, empty where they have one */
+  cannot: z.object({ explain: z.string(), repeat: z.string() }),
+  /**
+   * Of a recorded b12x / CUTLASS pair: what was measured when it was recorded. `floor`: NRMSE that rounding alone gives (the
+   * same pair under `clean`), null where not measured.
+   */
+  recorded: z.object({ causes: z.array(CauseSchema), floor: z.number().nullable() }).nullable(),
   provenance: z.array(z.string()),
 });
 export type Diff = z.infer<typeof DiffSchema>;

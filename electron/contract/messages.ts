@@ -17,6 +17,7 @@ import {
 } from './batch';
 import { ElementHistorySchema, NoiseSchema } from './element';
 import { AppErrorSchema } from './errors';
+import { DiffExplanationSchema } from './explanation';
 import { HazardReportSchema } from './hazards';
 import { CheckpointSummarySchema, contracts, LayerSummarySchema, OriginSchema, paths } from './layer';
 import { LayoutSearchSchema } from './layouts';
@@ -119,10 +120,11 @@ export const requests = {
       b: z.enum(sides),
       rtol: z.number().min(0),
       atol: z.number().min(0),
-      causes: z.boolean(),
     }),
     DiffSchema,
   ),
+  /** shares of the squared error by cause, and whether a follows its documented pipeline; reports progress, can be cancelled */
+  'diff.explain': request(z.object({ batch: batchIndex, a: z.enum(sides), b: z.enum(sides) }), DiffExplanationSchema),
   /** `runs` runs of each side with other accumulation seeds, and sums in other orders; reports progress, can be cancelled */
   'diff.noise': request(
     z.object({

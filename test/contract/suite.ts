@@ -155,29 +155,25 @@ export function engineSuite(host: string, open: () => Promise<OpenedHost>): void
       expect((await client.failure('tensor.stats', { id: 'b12x/absent' })).code).toBe('missing-tensor');
     });
 
-    it('compares the paths stage by stage and names the causes', async () => {
+    it('compares the paths stage by stage, and shares the error out to causes', async () => {
       await load();
       await client.request('run.step', { tokens: 96 });
-      const diff = await client.request('diff.stages', {
-        batch: 0,
-        a: 'b12x',
-        b: 'cutlass',
-        rtol: 0.05,
-        atol: 1e-3,
-        causes: true,
-      });
+      const pair = { batch: 0, a: 'b12x', b: 'cutlass' } as const;
+      const diff = await client.request('diff.stages', { ...pair, rtol: 0.05, atol: 1e-3 });
       expect(diff.stages.map(({ stage, reason }) => [stage, reason])).toEqual(
         ['input', 'fc1', 'activation', 'requantized', 'fc2', 'output'].map((stage) => [stage, '']),
       );
       expect(diff.firstDiverging).toBe('input');
-      expect(diff.causes.map(({ id }) => id).sort()).toEqual([
-        'baked-block-scales',
-        'rounding',
-        'unit-activation-scale',
-      ]);
-      expect(diff.floor).toBe(diff.causes.find(({ id }) => id === 'rounding')?.nrmse);
-      const output = diff.stages[5]?.comparison;
-      expect(output?.nrmse).toBeGreaterThan(diff.floor ?? 1);
+      expect(diff).toMatchObject({ cannot: { explain: '', repeat: '' }, recorded: null });
+      const { causes, interaction, rest, total, diagnosis, observed } = await client.request('diff.explain', pair);
+      expect(causes.reduce((sum, { share }) => sum + share, 0) + interaction + rest).toBeCloseTo(1, 9);
+      expect(['unit-activation-scale', 'sf-rerounding', 'sf-underflow']).toContain(causes[0]?.id);
+      expect(total.nrmse).toBeCloseTo(diff.stages[5]?.comparison?.nrmse ?? 0, 6);
+      expect(observed).toEqual(diff.stages.map(({ stage }) => stage));
+      expect(diagnosis?.deviations).toEqual([]);
+      expect(diagnosis?.segments.map(({ stage }) => stage)).toContain('requantized');
+      const refused = await client.failure('diff.explain', { ...pair, b: 'reference' });
+      expect(refused).toMatchObject({ code: 'unsupported', message: expect.stringContaining('choose these two') });
       const worst = diff.stages[1]?.worst[0];
       expect(worst?.token).toBe(Math.floor((worst?.row ?? 0) / tinyShape.topK));
       const { topkIds } = await client.request('batch.detail', { batch: 0 });
@@ -188,7 +184,6 @@ export function engineSuite(host: string, open: () => Promise<OpenedHost>): void
         b: 'cutlass',
         rtol: 0,
         atol: 0,
-        causes: false,
       });
       expect(same.firstDiverging).toBeNull();
       const again = await client.request('batch.rerun', { batch: 0, path: 'cutlass' });
@@ -205,9 +200,10 @@ export function engineSuite(host: string, open: () => Promise<OpenedHost>): void
         b: 'cutlass',
         rtol: 0,
         atol: 0,
-        causes: false,
       });
       expect(diff.stages[5]?.reason).toMatch(/threshold is 0/);
+      expect(diff.cannot.explain).toMatch(/threshold is 0/);
+      expect(diff.cannot.repeat).toMatch(/threshold is 0/);
       await client.request('run.threshold', { tokens: 64 });
       expect(await client.request('run.step', { tokens: 80 })).toMatchObject({ path: 'cutlass' });
     });
@@ -220,11 +216,12 @@ export function engineSuite(host: string, open: () => Promise<OpenedHost>): void
       await client.request('run.threshold', { tokens: 100 });
       await client.request('run.step', { tokens: 80 });
       await client.request('session.annotate', { bookmark: { batch: 1, text: 'here' } });
-      const asked = { batch: 1, a: 'b12x', b: 'cutlass', rtol: 0.01, atol: 0, causes: true } as const;
+      const asked = { batch: 1, a: 'b12x', b: 'cutlass', rtol: 0.01, atol: 0 } as const;
       const live = {
         rows: (await client.request('batches.rows', { first: 0, count: 10 })).rows,
         detail: await client.request('batch.detail', { batch: 1 }),
         diff: await client.request('diff.stages', asked),
+        explained: await client.request('diff.explain', { batch: 1, a: 'b12x', b: 'cutlass' }),
       };
       const info = await client.request('session.stopRecording', {});
       expect(info).toMatchObject({ batches: 2, taps: true, notes: 'from the suite', integrity: { complete: true } });
@@ -236,7 +233,14 @@ export function engineSuite(host: string, open: () => Promise<OpenedHost>): void
       expect({ ...detail, provenance: '', available: [] }).toEqual({ ...live.detail, provenance: '', available: [] });
       const diff = await client.request('diff.stages', asked);
       expect(diff.stages).toEqual(live.diff.stages);
-      expect(diff.causes).toEqual(live.diff.causes);
+      const steps = ['baked-block-scales', 'rounding', 'unit-activation-scale'];
+      expect(diff.recorded?.causes.map(({ id }) => id).sort()).toEqual(steps);
+      expect(diff.recorded?.floor).toBeGreaterThan(0);
+      // The checkpoint is still where it was, so a recording can be explained; nothing can be run again.
+      expect(diff.cannot).toEqual({ explain: '', repeat: expect.stringContaining('runs nothing') });
+      const { batch, a, b } = asked;
+      const explained = await client.request('diff.explain', { batch, a, b });
+      expect({ ...explained, layer: '' }).toEqual({ ...live.explained, layer: '' });
       expect(
         (await client.request('tensor.pick', { id: 'b12x/w2_weight_scale', plane: 7, row: 255, column: 7 })).siblings,
       ).toHaveLength(2);

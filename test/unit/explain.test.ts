@@ -1,7 +1,8 @@
 /** Attribution adds up, and a fixed part of the fault-injection study (docs/fault-injection.md is the whole). */
 import { describe, expect, it } from 'vitest';
+import { causeIds } from '../../electron/contract/explanation';
 import { type ExplainContext, explain } from '../../electron/engine/analysis/explain';
-import { causeIds, type ModelledPath } from '../../electron/engine/native/explain-binding';
+import type { ModelledPath } from '../../electron/engine/native/explain-binding';
 import { loadBinding } from '../../electron/engine/native/load';
 import { randomCase, shapes } from '../../scripts/faults/layers.mjs';
 import { diagnosed, plantedCase } from '../../scripts/faults/plant.mjs';

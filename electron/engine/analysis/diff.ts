@@ -1,4 +1,4 @@
-/** Two answers to one batch, stage by stage: where they part, by how much, and what causes it. */
+/** Two answers to one batch, stage by stage: where they part and by how much. */
 import type { z } from 'zod';
 import {
   type Diff,
@@ -11,7 +11,7 @@ import {
 } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { CancelFlag, Comparison, NativeBinding, NativeTensor, Tile, TileRequest } from '../native/binding';
-import { type Answer, isUnavailable, type RunPath, type Source } from '../run/source';
+import { type Answer, isUnavailable, type RunPath, type Source, type Unavailable } from '../run/source';
 import { type StageOrigin, stageShape, stageTensor, tapsOf } from './stage-tensors';
 
 type StageDiff = z.infer<typeof StageDiffSchema>;
@@ -24,7 +24,6 @@ export interface DiffRequest {
   /** an element agrees when |a - b| <= atol + rtol * |b| */
   rtol: number;
   atol: number;
-  causes: boolean;
 }
 
 const worstShown = 32;
@@ -40,7 +39,7 @@ export function ranPath(source: Source, batch: number): RunPath {
   return source.table.path(batch) === 'cutlass' ? 'cutlass' : 'b12x';
 }
 
-async function bothAnswers(
+export async function bothAnswers(
   source: Source,
   { batch, a, b }: Pick<DiffRequest, 'batch' | 'a' | 'b'>,
   cancel?: CancelFlag,
@@ -75,10 +74,6 @@ export async function diffStages(
     );
     result.push(...compared);
   }
-  const pair = new Set([a, b]);
-  const explains = request.causes && pair.has('b12x') && pair.has('cutlass');
-  const explanation = explains ? await source.explain(batch, cancel) : null;
-  const known = explanation && !isUnavailable(explanation) ? explanation : null;
   return {
     batch,
     a,
@@ -87,11 +82,43 @@ export async function diffStages(
     atol,
     stages: result,
     firstDiverging: firstDivergingOf(result),
-    causes: known?.causes ?? [],
-    ...(explanation && isUnavailable(explanation) && { causesReason: explanation.reason }),
-    floor: known?.floor ?? null,
+    cannot: {
+      explain: await whyNotExplained(source, batch, first, second),
+      repeat: whyNotRepeated(source, a, b),
+    },
+    recorded: await recordedCauses(source, batch, a, b),
     provenance: [first, second].flatMap((answer) => (isUnavailable(answer) ? [] : [answer.provenance])),
   };
+}
+
+/** Why the causes of a pair of answers cannot be measured; empty when they can. */
+export async function whyNotExplained(
+  source: Source,
+  batch: number,
+  a: Answer | Unavailable,
+  b: Answer | Unavailable,
+): Promise<string> {
+  const noModel = await source.whyNoModel();
+  if (noModel !== '') return noModel;
+  for (const answer of [a, b]) {
+    if (isUnavailable(answer)) return answer.reason;
+    if (answer.side === 'reference')
+      return 'Causes are those in which b12x and CUTLASS differ: choose these two. The reference rounds nothing between its stages.';
+  }
+  const input = await source.input(batch);
+  return isUnavailable(input) ? input.reason : '';
+}
+
+/** Why the sides of a pair cannot be run again; empty when they can. The reference is exact and needs no run. */
+function whyNotRepeated(source: Source, a: Side, b: Side): string {
+  const reasons = [a, b].map((side) => (side === 'reference' ? '' : source.whyNot(side)));
+  return reasons.find((reason) => reason !== '') ?? '';
+}
+
+async function recordedCauses(source: Source, batch: number, a: Side, b: Side): Promise<Diff['recorded']> {
+  if (source.kind !== 'replay' || a === b || a === 'reference' || b === 'reference') return null;
+  const found = await source.counterfactuals(batch);
+  return isUnavailable(found) ? null : found;
 }
 
 /** One side of a comparison, and what its stages are read by. */

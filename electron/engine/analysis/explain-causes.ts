@@ -1,5 +1,5 @@
 /** What each cause of a difference is called, what it means and where it is known from. */
-import type { CauseId } from '../native/explain-binding';
+import type { CauseId } from '../../contract/explanation';
 
 export interface CauseText {
   name: string;

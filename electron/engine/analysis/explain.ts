@@ -3,17 +3,11 @@
  * of the pipeline and everything is computed again (native/explain). Shares, interaction and rest sum to 1 by construction.
  */
 import { AppError } from '../../contract/errors';
+import type { CauseId, Deviation, Diagnosis, ExplainedCause } from '../../contract/explanation';
 import type { Contract, Decision } from '../../contract/layer';
 import type { BatchTensors } from '../layer/wrapper';
 import type { CancelFlag, CheckpointLayer, NativeTensor } from '../native/binding';
-import type {
-  Attribution,
-  CauseId,
-  Deviation,
-  Diagnosis,
-  ExplainBinding,
-  ModelledPath,
-} from '../native/explain-binding';
+import type { Attribution, ExplainBinding, ModelledPath } from '../native/explain-binding';
 import { causeTexts } from './explain-causes';
 
 export interface ExplainContext {
@@ -36,21 +30,8 @@ export interface ExplainOptions {
   /** bootstrap resamples of the tokens; default 1000 */
   resamples?: number;
   cancel?: CancelFlag;
-}
-
-export interface ExplainedCause {
-  id: CauseId;
-  name: string;
-  explanation: string;
-  reference: string;
-  /** share of the squared error: (E - E with this cause undone alone) / E */
-  share: number;
-  /** 95 %, tokens resampled */
-  interval: [number, number];
-  /** NRMSE against B when this cause alone is left in */
-  nrmseAlone: number;
-  /** true: the documented pipelines of the two sides do not have it, it was found in what was observed */
-  fault: boolean;
+  /** told before each of the two parts begins */
+  onPart?: (part: 'diagnosis' | 'attribution') => void;
 }
 
 export interface ErrorExplanation {
@@ -79,8 +60,9 @@ export async function explain(
   options: ExplainOptions = {},
 ): Promise<ErrorExplanation> {
   const { binding, checkpoint, contract } = context;
-  const { seed = 1, resamples = 1000, cancel } = options;
+  const { seed = 1, resamples = 1000, cancel, onPart } = options;
   const input = { ...batch, ...(cancel && { cancel }), checkpoint, contract, seed };
+  if (a.tensors) onPart?.('diagnosis');
   const diagnosis = a.tensors
     ? await binding.diagnose({ ...input, model: modelled(context, batch.tokens, a.path), observed: a.tensors })
     : null;
@@ -89,6 +71,7 @@ export async function explain(
     site,
     variant,
   }));
+  onPart?.('attribution');
   const attribution = await binding.attribute({
     ...input,
     resamples,

@@ -9,7 +9,7 @@ import { type Answer, isUnavailable, type RunPath, type Source, type Unavailable
 import { type DiffRequest, diffStages } from './diff';
 import { stageTensor, tapsOf } from './stage-tensors';
 
-export interface NoiseRequest extends Omit<DiffRequest, 'causes'> {
+export interface NoiseRequest extends DiffRequest {
   /** of each side */
   runs: number;
 }
@@ -62,7 +62,7 @@ export async function measureNoise(
     if (isUnavailable(orders)) remarks.push(`${side}: sums were not taken in other orders: ${orders.reason}`);
     measured.set(side, { repeats, orders: isUnavailable(orders) ? null : orders });
   }
-  const diff = await diffStages(binding, source, { ...request, causes: false }, hooks.cancel);
+  const diff = await diffStages(binding, source, request, hooks.cancel);
   let before = 0;
   const result = diff.stages.map(({ stage, comparison }) => {
     const noise = [...new Set([a, b])].map((side) => sideNoise(side, stage, runs, measured.get(side)));

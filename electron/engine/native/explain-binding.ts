@@ -1,32 +1,7 @@
 /** The part of the addon that says why two outputs differ (native/explain). */
+import type { CauseId, Deviation, Diagnosis } from '../../contract/explanation';
 import type { Contract, Kernel, Path } from '../../contract/layer';
 import type { CancelFlag, CheckpointLayer, NativeTensor, RunResult } from './binding';
-
-/** The causes of a difference that the model can switch on and off; names as in docs/fault-injection.md. */
-export const causeIds = [
-  'sf-rerounding',
-  'sf-underflow',
-  'unit-activation-scale',
-  'requantization',
-  'reciprocal-approximation',
-  'bf16-between-stages',
-  'accumulation-order',
-  'router-weight-rounding',
-  'gate-up-order',
-  'wrong-layout',
-  'divider-multiplier',
-  'double-multiplication',
-  'padding',
-  'nibble-order',
-] as const;
-export type CauseId = (typeof causeIds)[number];
-
-/** One cause at one place. `site`: the GEMM it belongs to, counted from 0 (FC1, FC2); `variant`: which form of it. */
-export interface Deviation {
-  cause: CauseId;
-  site: 0 | 1;
-  variant: number;
-}
 
 /** Which documented pipeline a side is: contract and kernel as dispatched. */
 export interface ModelledPath {
@@ -78,29 +53,6 @@ export interface AttributionRequest extends ModelBatch {
   /** of the bootstrap */
   seed: number;
   resamples: number;
-}
-
-export type ModelStage = 'input' | 'fc1' | 'activation' | 'requantized' | 'fc2' | 'output';
-
-export interface Diagnosis {
-  /** what was named, most telling first; a cause may have several deviations (both GEMMs) */
-  deviations: (Deviation & {
-    /** deviations of other causes that explain the stage as well: what was observed does not tell them apart */
-    alternatives: Deviation[];
-    stage: ModelStage;
-    /** share of the misfit (nats) of its segment that it removes */
-    explained: number;
-  })[];
-  /** one row a compared segment, in order of the pipeline */
-  segments: {
-    stage: ModelStage;
-    compared: number;
-    /** share of blocks or elements that the documented pipeline does not explain, and what is left with what was named */
-    mismatchBefore: number;
-    mismatchAfter: number;
-    /** the same share that the order of additions makes by itself */
-    floor: number;
-  }[];
 }
 
 export interface DiagnosisRequest extends ModelBatch {

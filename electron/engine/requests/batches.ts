@@ -1,5 +1,6 @@
 import { AppError } from '../../contract/errors';
 import { diffStages, diffTile } from '../analysis/diff';
+import { explainBatch } from '../analysis/explain-batch';
 import { elementHistory } from '../analysis/history';
 import { measureNoise } from '../analysis/noise';
 import { batchDetail } from '../run/detail';
@@ -17,6 +18,7 @@ type Names =
   | 'batch.nearestOther'
   | 'batch.rerun'
   | 'diff.stages'
+  | 'diff.explain'
   | 'diff.noise'
   | 'diff.history'
   | 'diff.tile';
@@ -65,6 +67,8 @@ export const batchHandlers: Handlers<Names> = {
     throwIfCancelled(call);
     return diff;
   },
+  'diff.explain': ({ inspector }, request, call) =>
+    explainBatch(inspector.binding, inspector.sourceWith(request.batch), request, call),
   'diff.noise': ({ inspector }, request, call) =>
     measureNoise(inspector.binding, inspector.sourceWith(request.batch), request, call),
   'diff.history': ({ inspector }, request, call) =>

@@ -15,7 +15,17 @@ import { type BatchInput, generateBatch } from '../workload/generate';
 import { AnswerCache } from './answer-cache';
 import { BatchColumns } from './columns';
 import { describeProvenance, type LayerRuntime, tapNames, timesOf, totalMicroseconds } from './runtime';
-import type { Answer, Explanation, PathTimes, Rerun, RunPath, Source, SourceTensor, Unavailable } from './source';
+import type {
+  Answer,
+  Counterfactuals,
+  ModelLayer,
+  PathTimes,
+  Rerun,
+  RunPath,
+  Source,
+  SourceTensor,
+  Unavailable,
+} from './source';
 
 /** What was in force from batch `from` on. */
 interface Segment<T> {
@@ -198,8 +208,7 @@ export class LiveSource implements Source {
     );
   }
 
-  /** Why a path cannot run, empty when it can. */
-  private whyNot(path: RunPath): string {
+  whyNot(path: RunPath): string {
     if (path === 'b12x' || this.runtime.hybrid) return '';
     const { hybrid } = this.runtime.summary;
     return hybrid.possible
@@ -207,7 +216,21 @@ export class LiveSource implements Source {
       : hybrid.reason;
   }
 
-  async explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable> {
+  async whyNoModel(): Promise<string> {
+    const { hybrid } = this.runtime.summary;
+    return hybrid.possible ? '' : hybrid.reason;
+  }
+
+  async modelLayer(): Promise<ModelLayer> {
+    return {
+      checkpoint: this.runtime.checkpoint,
+      decide: (tokens, force) => this.runtime.decide(tokens, force),
+      from: 'the loaded layer',
+      close: async () => undefined,
+    };
+  }
+
+  async counterfactuals(index: number, cancel?: CancelFlag): Promise<Counterfactuals | Unavailable> {
     const { hybrid } = this.runtime.summary;
     if (!hybrid.possible) return { reason: hybrid.reason };
     return measureCauses(this.causes, await this.input(index), cancel);

@@ -7,7 +7,7 @@ import type { BatchDetail, Cause, Side } from '../../contract/batch';
 import type { SideHistory } from '../../contract/element';
 import type { Decision, LayerShape, Path } from '../../contract/layer';
 import type { TensorDescriptor } from '../../contract/tensor';
-import type { CancelFlag, NativeTensor } from '../native/binding';
+import type { CancelFlag, CheckpointLayer, NativeTensor, TaskOptions } from '../native/binding';
 import type { HistoryPlace, ResumNoise, ResumOptions } from '../native/history-binding';
 import type { LoadHistory } from '../native/routing-binding';
 import type { BatchInput } from '../workload/generate';
@@ -47,9 +47,19 @@ export interface Rerun {
   microseconds: number;
 }
 
-export interface Explanation {
+/** NRMSE of b12x against CUTLASS with one published step of the contract left in at a time. */
+export interface Counterfactuals {
   causes: Cause[];
   floor: number | null;
+}
+
+/** The layer as its checkpoint has it, for models of its pipelines. */
+export interface ModelLayer {
+  checkpoint: CheckpointLayer;
+  decide: (tokens: number, force: RunPath) => Decision;
+  /** where the weights came from, in words */
+  from: string;
+  close(): Promise<void>;
 }
 
 /** For work that goes through many batches. */
@@ -93,8 +103,14 @@ export interface Source {
     place: HistoryPlace,
     cancel?: CancelFlag,
   ): Promise<SideHistory | Unavailable>;
-  /** Causes and floor of the b12x / CUTLASS difference on this batch. */
-  explain(index: number, cancel?: CancelFlag): Promise<Explanation | Unavailable>;
+  /** Why a path cannot be run now; empty when it can. */
+  whyNot(path: RunPath): string;
+  /** Why there is no `modelLayer`; empty when it can be opened. */
+  whyNoModel(): Promise<string>;
+  /** The weights of the layer; to be closed. Throws what opening a checkpoint throws, `unsupported` where there are none. */
+  modelLayer(task: TaskOptions, signal: AbortSignal): Promise<ModelLayer>;
+  /** Measured now, or as recorded. */
+  counterfactuals(index: number, cancel?: CancelFlag): Promise<Counterfactuals | Unavailable>;
   /** Rows per expert of batches 0..count-1 at least. */
   load(count: number, progress: LoadProgress): Promise<LoadHistory>;
   layerTensors(): Promise<SourceTensor[]>;

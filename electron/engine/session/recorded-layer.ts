@@ -1,7 +1,13 @@
 import { AppError } from '../../contract/errors';
 import type { LoadedLayer } from '../layer/load-layer';
 import type { NativeBinding, ProjectionSources } from '../native/binding';
+import type { LayerTensors } from './records';
 import type { ReplaySource } from './replay-source';
+
+/** Whether a recording holds the layer's weights. */
+export function hasWeights(recorded: LayerTensors | null): recorded is LayerTensors {
+  return recorded?.tensors.some(({ set, role }) => set === 'checkpoint' && role === 'weight') ?? false;
+}
 
 /**
  * The layer of a session that was recorded with its weights, assembled from the recording alone: the checkpoint's tensors
@@ -14,7 +20,7 @@ export async function recordedLayer(
   { exchanged = false }: { exchanged?: boolean } = {},
 ): Promise<LoadedLayer | null> {
   const recorded = source.recordedLayer;
-  if (!recorded?.tensors.some(({ set, role }) => set === 'checkpoint' && role === 'weight')) return null;
+  if (!hasWeights(recorded)) return null;
   const { file, begins } = await source.located(recorded.blob);
   const tensors = await source.tensorsOf(recorded.blob);
   const { layer, swiglu } = source.environment;

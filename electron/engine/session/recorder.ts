@@ -177,7 +177,7 @@ export class Recorder implements RunObserver {
         times: batch.times,
         answers,
       });
-      await this.explain(batch.row);
+      await this.counterfactuals(batch.row);
       this.firstRecorded ??= batch.row.index;
       this.batches++;
     });
@@ -191,13 +191,13 @@ export class Recorder implements RunObserver {
     return [{ side, as, provenance: answer.provenance, blob: await this.blobs.put(tensors) }];
   }
 
-  /** Causes cost five runs: measured for the first compared batch of each kernel, and for all when taps are recorded. */
-  private async explain(row: BatchRow): Promise<void> {
+  /** They cost five runs: measured for the first compared batch of each kernel, and for all when taps are recorded. */
+  private async counterfactuals(row: BatchRow): Promise<void> {
     if (row.nrmse === null || (!this.taps && this.explained.has(row.kernel))) return;
     this.explained.add(row.kernel);
-    const explanation = await this.options.source.explain(row.index);
-    if (isUnavailable(explanation)) return;
-    await this.log.append('explanation', { batch: this.batches, ...explanation });
+    const found = await this.options.source.counterfactuals(row.index);
+    if (isUnavailable(found)) return;
+    await this.log.append('explanation', { batch: this.batches, ...found });
   }
 
   failed(row: BatchRow, input: BatchInput): Promise<void> {

@@ -1,17 +1,19 @@
 /** A recorded session as a source: columns in memory, everything else read from the folder when somebody looks. */
 import { stat } from 'node:fs/promises';
-import type { BatchRow, Side } from '../../contract/batch';
+import type { Side } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { Decision, Threshold } from '../../contract/layer';
 import type { SessionInfo } from '../../contract/session';
 import { fileError } from '../checkpoint/file-errors';
-import type { NativeBinding } from '../native/binding';
+import { listRules, loadRules } from '../dispatch/rules';
+import type { NativeBinding, TaskOptions } from '../native/binding';
 import type { LoadHistory } from '../native/routing-binding';
-import { BatchColumns } from '../run/columns';
+import type { BatchColumns } from '../run/columns';
 import type {
   Answer,
-  Explanation,
+  Counterfactuals,
   LoadProgress,
+  ModelLayer,
   PathTimes,
   Rerun,
   RunPath,
@@ -22,19 +24,15 @@ import type {
 import type { BatchInput } from '../workload/generate';
 import { BlobReader } from './blob-reader';
 import { EventFile, parseEvent, topicOf } from './event-file';
-import { blobFile, eventFile } from './files';
+import { eventFile } from './files';
 import { infoOf } from './info';
 import { type Manifest, readManifest, writeManifest } from './manifest';
+import { hasWeights } from './recorded-layer';
 import { RecordedLoad, type RecordedRouting } from './recorded-load';
 import type { Blob, Environment, Intent, LayerTensors, RecordOf, Result, topics } from './records';
 import { recoverSession } from './recover';
-
-/** Where a batch's events lie: chunk numbers, -1 for none. */
-interface Places {
-  intent: number;
-  result: number;
-  explanation: number;
-}
+import { openRecordedLayer } from './rerun';
+import { type Places, type Scan, scanEvents } from './scan-events';
 
 const runsNothing: Unavailable = {
   reason: 'A recorded session runs nothing; use `moescope replay --rerun`, or load the layer.',
@@ -49,6 +47,7 @@ export class ReplaySource implements Source {
   readonly table: BatchColumns;
   readonly environment: Environment;
   position: number;
+  private readonly binding: () => NativeBinding;
   private readonly file: EventFile;
   private readonly blobs: BlobReader;
   private readonly history: RecordedLoad;
@@ -61,6 +60,7 @@ export class ReplaySource implements Source {
 
   private constructor(path: string, binding: () => NativeBinding, file: EventFile, manifest: Manifest, scan: Scan) {
     this.path = path;
+    this.binding = binding;
     this.file = file;
     this.manifest = manifest;
     this.blobs = new BlobReader(path, binding);
@@ -193,7 +193,40 @@ export class ReplaySource implements Source {
     return runsNothing;
   }
 
-  async explain(index: number): Promise<Explanation | Unavailable> {
+  whyNot(): string {
+    return runsNothing.reason;
+  }
+
+  async whyNoModel(): Promise<string> {
+    const { layer, checkpoint, rules } = this.environment;
+    if (!layer.hybrid.possible) return layer.hybrid.reason;
+    if (!listRules().some(({ id }) => id === rules)) return `The dispatch rules ${rules} are not in this build.`;
+    if (hasWeights(this.layer)) return '';
+    const there = await stat(checkpoint.path).catch(() => null);
+    if (there) return '';
+    return `The recording holds no weights, and its checkpoint ${checkpoint.path} is not on this machine. Record with weights, or bring the checkpoint there.`;
+  }
+
+  async modelLayer(task: TaskOptions, signal: AbortSignal): Promise<ModelLayer> {
+    const reason = await this.whyNoModel();
+    if (reason !== '') throw new AppError({ code: 'unsupported', message: reason, subject: this.path });
+    // The model takes the weights alone: whatever provider was recorded, ours can hold them.
+    const { runtime, from, close } = await openRecordedLayer(this, {
+      binding: this.binding(),
+      rules: loadRules(this.environment.rules, {}),
+      provider: 'cpu',
+      signal,
+      task,
+    });
+    return {
+      checkpoint: runtime.checkpoint,
+      decide: (tokens, force) => runtime.decide(tokens, force),
+      from,
+      close,
+    };
+  }
+
+  async counterfactuals(index: number): Promise<Counterfactuals | Unavailable> {
     const place = this.places[index]?.explanation ?? -1;
     if (place < 0) return { reason: 'No causes were measured for this batch when it was recorded.' };
     const { causes, floor } = await this.read(place, 'explanation');
@@ -302,81 +335,4 @@ export class ReplaySource implements Source {
     if (this.parsed.size > keptEvents) this.parsed.delete(this.parsed.keys().next().value as number);
     return record;
   }
-}
-
-interface Scan {
-  environment: Environment;
-  table: BatchColumns;
-  places: Places[];
-  layer: LayerTensors | null;
-  thresholds: RecordOf<'threshold'>[];
-  lost: string[];
-}
-
-/** Reads every event once: rows into columns, places of the rest. Damaged events are named and passed over. */
-async function scanEvents(session: string, file: EventFile): Promise<Scan> {
-  let environment: Environment | null = null;
-  let layer: LayerTensors | null = null;
-  const thresholds: RecordOf<'threshold'>[] = [];
-  const lost: string[] = [];
-  const intents = new Map<number, number>();
-  const explanations = new Map<number, number>();
-  const results: { batch: number; chunk: number; row: BatchRow }[] = [];
-  const seen = new Set<string>();
-  const missing = async (blob: Blob) => {
-    if (seen.has(blob.sha256)) return;
-    seen.add(blob.sha256);
-    const path = blobFile(session, blob.sha256);
-    const bytes = await stat(path).then(
-      ({ size }) => size,
-      () => -1,
-    );
-    if (bytes !== blob.bytes)
-      lost.push(
-        bytes < 0 ? `Blob ${path} is missing.` : `Blob ${path} is damaged: ${bytes} bytes instead of ${blob.bytes}.`,
-      );
-  };
-  for (let chunk = 0; chunk < file.chunks; chunk++) {
-    try {
-      for (const event of await file.chunk(chunk)) {
-        const topic = topicOf(event);
-        if (topic === 'environment') environment = parseEvent(topic, event);
-        else if (topic === 'layer-tensors') {
-          layer = parseEvent(topic, event);
-          await missing(layer.blob);
-        } else if (topic === 'threshold') thresholds.push(parseEvent(topic, event));
-        else if (topic === 'explanation') explanations.set(parseEvent(topic, event).batch, chunk);
-        else if (topic === 'intent') {
-          const { batch, input } = parseEvent(topic, event);
-          intents.set(batch, chunk);
-          await missing(input);
-        } else if (topic === 'result') {
-          const { batch, row, answers } = parseEvent(topic, event);
-          results.push({ batch, chunk, row });
-          for (const { blob } of answers) await missing(blob);
-        }
-      }
-    } catch (thrown) {
-      lost.push(AppError.from(thrown).message);
-    }
-  }
-  if (!environment)
-    throw new AppError({
-      code: 'session-incomplete',
-      message: `${session} does not say what was recorded: its first event is missing.`,
-      subject: session,
-      remedy: 'Record again.',
-    });
-  const table = new BatchColumns(environment.layer.shape.topK);
-  const places: Places[] = [];
-  for (const { batch, chunk, row } of results) {
-    const intent = intents.get(batch);
-    if (intent === undefined) {
-      lost.push(`batch ${batch}: its intent is not in the file`);
-      continue;
-    }
-    table.append({ ...row, index: table.length });
-    places.push({ intent, result: chunk, explanation: explanations.get(batch) ?? -1 });
-  }
-  return { environment, table, places, layer, thresholds, lost };
 }

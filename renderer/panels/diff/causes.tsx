@@ -1,63 +1,111 @@
-/** Causes with the NRMSE that each alone produces, as bars beside what is measured and what rounding alone gives. */
-import type { Cause } from '../../../electron/contract/batch';
-import { formatError } from '../../format/numbers';
+/** The block that measures causes: its button, why it cannot, and the shortest form of what was found. */
+import { useEffect } from 'react';
+import type { Diff } from '../../../electron/contract/batch';
+import type { DiffExplanation } from '../../../electron/contract/explanation';
+import { invoke } from '../../commands/registry';
+import { Block, ErrorState } from '../../frame/panel-frame';
+import { causeRows, shareDomain, shareText } from './causes-rows';
+import { Verdict } from './diagnosis';
+import { cancelExplanation, useExplanation } from './explanation';
+import { RecordedCauses } from './recorded-causes';
+import { ShareBar } from './share-bar';
+import { comparisonKey, useDiff } from './state';
 import './causes.css';
 
-export interface CausesProps {
-  causes: readonly Cause[];
-  /** NRMSE of the same pair under `clean`; null = not measured */
-  floor: number | null;
-  /** NRMSE of the output of the pair shown */
-  measured: number | null;
-  /** why there are no causes */
-  empty: string;
-}
-
-export function Causes({ causes, floor, measured, empty }: CausesProps) {
-  const most = Math.max(1e-12, floor ?? 0, measured ?? 0, ...causes.map(({ nrmse }) => nrmse));
-  if (causes.length === 0 && floor === null) return <p className="muted causes-empty">{empty}</p>;
+export function CausesBlock({ diff }: { diff: Diff }) {
+  const { of, found, error, running } = useExplanation();
+  const key = comparisonKey(diff.batch, diff);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another comparison ends the measurement of the one before
+  useEffect(() => cancelExplanation, [key]);
+  const own = of === key;
+  const { explain: reason } = diff.cannot;
   return (
-    <div className="causes" data-testid="diff-causes">
-      {measured !== null && <Bar name="Measured, output" nrmse={measured} most={most} kind="measured" />}
-      {causes.map((cause) => (
-        <div key={cause.id} className="cause" data-cause={cause.id}>
-          <Bar name={cause.name} nrmse={cause.nrmse} most={most} kind="cause" />
-          <p className="muted selectable">
-            {cause.explanation} <span className="cause-reference">{cause.reference}</span>
-          </p>
-        </div>
-      ))}
-      {causes.length === 0 && <p className="muted">No step of this contract changes a scale: only rounding is left.</p>}
-      {floor === null ? (
-        <p className="muted">The floor (the same pair under “clean”) was not measured here.</p>
-      ) : (
-        <Bar name="Floor: rounding alone (clean)" nrmse={floor} most={most} kind="floor" />
-      )}
-      <p className="muted">
-        Each bar is the NRMSE with only that cause left in. They do not add up: errors combine by their squares, and a
-        cause can hide another.
-      </p>
-    </div>
+    <Block
+      title="Causes"
+      note="shares of the squared error"
+      actions={
+        own && running ? (
+          <button type="button" className="button small" onClick={cancelExplanation}>
+            Cancel
+          </button>
+        ) : (
+          !(own && found) && (
+            <button
+              type="button"
+              className="button small"
+              disabled={reason !== ''}
+              title={reason || undefined}
+              onClick={() => invoke('diff.causes')}
+            >
+              Measure causes
+            </button>
+          )
+        )
+      }
+    >
+      {own && error && <ErrorState error={error} onDismiss={() => useExplanation.setState({ error: null })} />}
+      {own && found ? <Summary found={found} /> : <Hint diff={diff} running={own && running} />}
+    </Block>
   );
 }
 
-interface BarProps {
-  name: string;
-  nrmse: number;
-  most: number;
-  kind: 'measured' | 'cause' | 'floor';
+function Hint({ diff, running }: { diff: Diff; running: boolean }) {
+  const { cannot, recorded, stages } = diff;
+  if (running)
+    return (
+      <p className="muted cause-text">
+        Every stage is held against its documented pipeline, then one cause at a time is undone and the output computed
+        again.
+      </p>
+    );
+  if (cannot.explain === '')
+    return (
+      <p className="muted cause-text">
+        Undoes one cause at a time in a model of both pipelines and says how much of the squared error each carries.
+      </p>
+    );
+  const measured = stages.find(({ stage }) => stage === 'output')?.comparison?.nrmse ?? null;
+  return (
+    <>
+      <p className="muted cause-text">{cannot.explain}</p>
+      {recorded && <RecordedCauses recorded={recorded} measured={measured} />}
+    </>
+  );
 }
 
-function Bar({ name, nrmse, most, kind }: BarProps) {
+const shownCauses = 3;
+
+function Summary({ found }: { found: DiffExplanation }) {
+  const open = useExplanation((state) => state.open);
+  const history = useDiff((state) => state.history);
+  const { diagnosis } = found;
+  if (found.causes.length === 0)
+    return <p className="muted cause-text">The two outputs are equal: there is no error to share out.</p>;
+  const rows = causeRows(found);
+  const domain = shareDomain(rows);
+  const causes = rows.filter(({ kind, share }) => kind !== 'remainder' && share !== 0).slice(0, shownCauses);
+  const rest = rows.filter(({ id }) => id === 'rest');
+  const show = () => {
+    useExplanation.setState({ open: true });
+    useDiff.setState({ history: null });
+  };
   return (
-    <div className={`cause-bar ${kind}`}>
-      <span className="cause-name" title={name}>
-        {name}
-      </span>
-      <span className="cause-track" role="img" aria-label={`${name}: NRMSE ${formatError(nrmse)}`}>
-        <span style={{ width: `${Math.min(100, (nrmse / most) * 100)}%` }} />
-      </span>
-      <span className="number">{formatError(nrmse)}</span>
+    <div className="causes-summary" data-testid="diff-causes-summary">
+      {diagnosis && <Verdict found={found} diagnosis={diagnosis} />}
+      {[...causes, ...rest].map((row) => (
+        <div key={row.id} className="cause-line">
+          <span className={row.kind === 'remainder' ? 'cause-name muted' : 'cause-name'} title={row.explanation}>
+            {row.name}
+          </span>
+          <ShareBar row={row} domain={domain} />
+          <span className="number">{shareText(row.share)}</span>
+        </div>
+      ))}
+      {(!open || history !== null) && (
+        <button type="button" className="button small" onClick={show}>
+          Show all causes
+        </button>
+      )}
     </div>
   );
 }

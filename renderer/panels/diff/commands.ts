@@ -5,6 +5,7 @@ import { argument } from '../../commands/arguments';
 import { type Command, registerCommands } from '../../commands/registry';
 import { useSelection } from '../../stores/selection';
 import { setPair, setTolerance, useView } from '../../stores/view';
+import { measureCauses } from './explanation';
 import { comparisonKey, showStage, useDiff } from './state';
 
 /** @throws AppError `usage` unless it is absent or one of the names. */
@@ -66,7 +67,12 @@ const commands: Command[] = [
     title: 'Measure the causes of the difference',
     group: 'Diff',
     unavailable: () => (useSelection.getState().batch === null ? 'No batch is selected.' : null),
-    run: () => useDiff.setState({ causesOf: comparisonKey(useSelection.getState().batch, useView.getState().pair) }),
+    run: () => {
+      const { batch } = useSelection.getState();
+      const { pair } = useView.getState();
+      useView.setState({ panel: 'diff' });
+      return batch === null ? undefined : measureCauses(comparisonKey(batch, pair), { batch, ...pair });
+    },
   },
   {
     id: 'diff.history',

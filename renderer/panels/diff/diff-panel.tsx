@@ -1,23 +1,33 @@
 /** Diff: two answers to the same batch, stage by stage, with what makes the difference. */
-import { type ReactNode, useEffect, useMemo } from 'react';
+import { useEffect, useMemo } from 'react';
 import { type Diff, type Side, type Stage, sides } from '../../../electron/contract/batch';
 import type { Noise } from '../../../electron/contract/element';
 import { ExportButtons } from '../../charts/export-buttons';
-import { invoke } from '../../commands/registry';
 import { Block, EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
 import { useConnection } from '../../stores/connection';
 import { useSelection } from '../../stores/selection';
-import { type Requested, useRequest } from '../../stores/use-request';
+import { useRequest } from '../../stores/use-request';
 import { setPair, useView } from '../../stores/view';
 import { tableCsv } from '../../tables/columns';
 import { showPlane } from '../scales/state';
-import { Causes } from './causes';
+import { CausesBlock } from './causes';
+import { CausesView } from './causes-view';
 import { DifferenceMap } from './difference-map';
 import { ExpertFactors } from './expert-factors';
+import { useExplanation } from './explanation';
 import { HistoryView } from './history-view';
 import { NoiseBlock } from './noise';
 import { type StageRow, StageTable, stageColumns } from './stage-table';
-import { comparisonKey, pickElement, showComparison, showStage, sideTitles, stageTitles, useDiff } from './state';
+import {
+  comparisonKey,
+  layerKeyOf,
+  pickElement,
+  showComparison,
+  showStage,
+  sideTitles,
+  stageTitles,
+  useDiff,
+} from './state';
 import { ToleranceFields } from './tolerance-fields';
 import { UlpHistogram } from './ulp-histogram';
 import { type Worst, WorstTable, worstColumns } from './worst-table';
@@ -28,14 +38,10 @@ export function DiffPanel() {
   const batch = useSelection((state) => state.batch);
   const { a, b } = useView((state) => state.pair);
   const { rtol, atol } = useView((state) => state.tolerance);
-  const causesOf = useDiff((state) => state.causesOf);
   const layer = engine?.layer ?? null;
-  const layerKey = layer ? JSON.stringify([engine?.source, engine?.session?.path, layer.prefix, layer.contract]) : '';
-  const asked = layer && batch !== null && a !== b ? { batch, a, b, rtol, atol, causes: false } : null;
+  const layerKey = layerKeyOf(engine);
+  const asked = layer && batch !== null && a !== b ? { batch, a, b, rtol, atol } : null;
   const diff = useRequest('diff.stages', asked, layerKey);
-  // Causes are counterfactual runs: asked for apart, so that a tolerance that moves does not wait for them.
-  const wantCauses = asked !== null && causesOf === comparisonKey(batch, { a, b });
-  const causes = useRequest('diff.stages', wantCauses ? { ...asked, rtol: 0, atol: 0, causes: true } : null, layerKey);
   const controls = (
     <>
       <PairChooser a={a} b={b} />
@@ -54,21 +60,7 @@ export function DiffPanel() {
           reason={`${sideTitles[a]} and ${sideTitles[b]} are run and compared stage by stage.`}
         />
       )}
-      {!empty && diff.data && (
-        <DiffView
-          diff={diff.data}
-          layerKey={layerKey}
-          stale={diff.loading}
-          causes={
-            <CausesBlock
-              request={causes}
-              asked={wantCauses}
-              measured={diff.data.stages.find(({ stage }) => stage === 'output')?.comparison?.nrmse ?? null}
-              onAsk={() => invoke('diff.causes')}
-            />
-          }
-        />
-      )}
+      {!empty && diff.data && <DiffView diff={diff.data} layerKey={layerKey} stale={diff.loading} />}
     </PanelFrame>
   );
 }
@@ -112,54 +104,19 @@ function PairChooser({ a, b }: { a: Side; b: Side }) {
   );
 }
 
-interface CausesBlockProps {
-  request: Requested<Diff>;
-  asked: boolean;
-  measured: number | null;
-  onAsk: () => void;
-}
-
-function CausesBlock({ request, asked, measured, onAsk }: CausesBlockProps) {
-  const button = (
-    <button type="button" className="button small" disabled={asked && request.loading} onClick={onAsk}>
-      {asked && request.loading ? 'Measuring…' : 'Measure causes'}
-    </button>
-  );
-  return (
-    <Block title="Causes" note="NRMSE that each alone produces" actions={(!asked || request.loading) && button}>
-      {request.error && <ErrorState error={request.error} />}
-      {asked && request.data ? (
-        <Causes
-          causes={request.data.causes}
-          floor={request.data.floor}
-          measured={measured}
-          empty="The engine named no cause for this pair."
-        />
-      ) : (
-        !request.error && (
-          <p className="muted causes-empty">
-            {asked
-              ? 'Each cause is one run of both paths with only that cause left in.'
-              : 'Runs both paths again with one cause at a time; takes a few runs of this batch.'}
-          </p>
-        )
-      )}
-    </Block>
-  );
-}
-
 interface DiffViewProps {
   diff: Diff;
   layerKey: string;
   /** a newer answer is on its way */
   stale: boolean;
-  causes: ReactNode;
 }
 
-function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
+function DiffView({ diff, layerKey, stale }: DiffViewProps) {
   const { stage: chosen, element, history, noise: measured } = useDiff();
   const key = comparisonKey(diff.batch, diff);
   const noise = measured?.of === key ? measured.found : null;
+  const { of, open, found } = useExplanation();
+  const causes = open && of === key && found && found.causes.length > 0 ? found : null;
   const firstDiverging = noise ? overNoise(diff, noise) : diff.firstDiverging;
   const stageName = chosen ?? firstDiverging ?? 'output';
   const stage = diff.stages.find((candidate) => candidate.stage === stageName) ?? diff.stages[diff.stages.length - 1];
@@ -187,9 +144,9 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
         <div className="diff-stages">
           <StageTable rows={rows} selected={stage.stage} onSelect={showStage} />
         </div>
-        {history ? (
-          <HistoryView diff={diff} element={history} layerKey={layerKey} />
-        ) : (
+        {history && <HistoryView diff={diff} element={history} layerKey={layerKey} />}
+        {!history && causes && <CausesView found={causes} name={name} />}
+        {!history && !causes && (
           <Block
             title={`${sideTitles[diff.a]} - ${sideTitles[diff.b]}, ${stageTitles[stage.stage]}`}
             note={picked ? placeOf(picked) : undefined}
@@ -207,7 +164,7 @@ function DiffView({ diff, layerKey, stale, causes }: DiffViewProps) {
         )}
       </div>
       <aside className="diff-side" aria-label="Causes and worst elements">
-        {causes}
+        <CausesBlock diff={diff} />
         <NoiseBlock diff={diff} />
         <ExpertFactors stage={stage} />
         <UlpHistogram comparison={stage.comparison} name={`${name}-${stage.stage}`} height={104} />

@@ -1,11 +1,19 @@
 import { lazy } from 'react';
+import { useSelection } from '../../stores/selection';
 import { followAddress } from '../../tensorview/address';
 import type { PanelDefinition } from '../registry';
 import { diffAddress } from './address';
 import './commands';
+import { forgetExplanation } from './explanation';
 import { useDiff } from './state';
 
 followAddress(useDiff, diffAddress);
+// Other batches may come under the same numbers: what was measured belongs to none of them.
+useSelection.subscribe(({ batch }) => {
+  if (batch !== null) return;
+  forgetExplanation();
+  useDiff.setState({ noise: null });
+});
 
 export const panel: PanelDefinition = {
   id: 'diff',

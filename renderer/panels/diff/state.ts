@@ -2,6 +2,8 @@
 import { create } from 'zustand';
 import type { Diff, Side, Stage } from '../../../electron/contract/batch';
 import type { Noise } from '../../../electron/contract/element';
+import type { EngineState } from '../../../electron/contract/session';
+import { useConnection } from '../../stores/connection';
 import { defaultLook, type LookSettings } from '../../tensorview/look';
 import type { View } from '../../tensorview/viewport';
 
@@ -24,8 +26,6 @@ export interface DiffState {
   element: { row: number; column: number } | null;
   /** the comparison that view and element belong to, as `comparisonKey` writes it; empty = the first one shown */
   of: string;
-  /** the comparison whose causes were asked for, as `comparisonKey` writes it; empty = none */
-  causesOf: string;
   history: HistoryElement | null;
   /** the measured noise floor, and the comparison that it belongs to */
   noise: { of: string; found: Noise } | null;
@@ -37,7 +37,6 @@ export const useDiff = create<DiffState>(() => ({
   look: defaultLook('diverging'),
   element: null,
   of: '',
-  causesOf: '',
   history: null,
   noise: null,
 }));
@@ -50,9 +49,18 @@ export function showComparison(key: string): void {
   });
 }
 
-/** Names a comparison: causes that were asked for hold for it alone. */
+/** Names the layer whose batches are looked at; empty = there is none. Batches of another layer have the same numbers. */
+export function layerKeyOf(engine: EngineState | null): string {
+  const layer = engine?.layer;
+  if (!engine || !layer) return '';
+  const { source, session, checkpoint } = engine;
+  const { prefix, contract, merge, registered } = layer;
+  return JSON.stringify([source, session?.path, checkpoint?.path, prefix, contract, merge, registered]);
+}
+
+/** Names a comparison: what was measured holds for it alone. */
 export function comparisonKey(batch: number | null, pair: { a: Side; b: Side }): string {
-  return `${batch},${pair.a},${pair.b}`;
+  return `${batch},${pair.a},${pair.b},${layerKeyOf(useConnection.getState().engine)}`;
 }
 
 /**

@@ -203,7 +203,6 @@ describe('stages of a pair', () => {
       b: 'cutlass',
       rtol: 0,
       atol: 0,
-      causes: false,
     });
     const stage = (name: string) => diff.stages.find((entry) => entry.stage === name)!.comparison!;
     for (const name of ['input', 'requantized']) {
@@ -229,7 +228,6 @@ describe('stages of a pair', () => {
         b: 'cutlass',
         rtol: 0,
         atol: 0,
-        causes: false,
       });
       const other = row.path === 'b12x' ? 'cutlass' : 'b12x';
       const again = await window.client.request('batch.rerun', { batch: row.index, path: other });

@@ -3,10 +3,13 @@ import { runCommand } from '../../../renderer/commands/registry';
 import '../../../renderer/panels/diff/commands';
 import '../../../renderer/panels/scales/commands';
 import '../../../renderer/panels/session/commands';
+import { AppError } from '../../../electron/contract/errors';
 import type { EngineState, SessionInfo } from '../../../electron/contract/session';
+import type { EngineClient } from '../../../renderer/client';
 import { diffAddress } from '../../../renderer/panels/diff/address';
+import { useExplanation } from '../../../renderer/panels/diff/explanation';
 import { formatWithin } from '../../../renderer/panels/diff/stage-table';
-import { showComparison, useDiff } from '../../../renderer/panels/diff/state';
+import { comparisonKey, showComparison, useDiff } from '../../../renderer/panels/diff/state';
 import { parseTolerance } from '../../../renderer/panels/diff/tolerance-fields';
 import { ulpBinNames } from '../../../renderer/panels/diff/ulp-histogram';
 import { scalesAddress } from '../../../renderer/panels/scales/address';
@@ -75,8 +78,16 @@ describe('commands', () => {
     await expect(runCommand('diff.causes')).rejects.toMatchObject({ code: 'wrong-state' });
     useSelection.setState({ batch: 4 });
     useView.setState({ pair: { a: 'b12x', b: 'cutlass' } });
+    const error = new AppError({ code: 'unsupported', message: 'no' });
+    const asked: unknown[] = [];
+    const client = { request: (...request: unknown[]) => Promise.reject(asked.push(request) && error) };
+    useConnection.setState({ client: client as unknown as EngineClient });
     await runCommand('diff.causes');
-    expect(useDiff.getState().causesOf).toBe('4,b12x,cutlass');
+    expect(asked[0]).toMatchObject(['diff.explain', { batch: 4, a: 'b12x', b: 'cutlass' }, {}]);
+    const key = comparisonKey(4, { a: 'b12x', b: 'cutlass' });
+    expect(useExplanation.getState()).toMatchObject({ of: key, found: null, running: false, error: { message: 'no' } });
+    expect(key).not.toBe(comparisonKey(5, { a: 'b12x', b: 'cutlass' }));
+    useConnection.setState({ client: null });
   });
 
   it('scales.pick needs a layer and a place, and brings its expert', async () => {

@@ -78,8 +78,8 @@ describe('a recording', () => {
     expect(await source.answer(0, 'reference', 'b12x')).toEqual({
       reason: expect.stringContaining('no reference answer'),
     });
-    expect(isUnavailable(await source.explain(0))).toBe(false);
-    expect(await source.explain(1)).toEqual({ reason: expect.stringContaining('No causes') });
+    expect(isUnavailable(await source.counterfactuals(0))).toBe(false);
+    expect(await source.counterfactuals(1)).toEqual({ reason: expect.stringContaining('No causes') });
     await source.dispose();
   });
 
