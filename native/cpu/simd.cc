@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "core/error/error.h"
-#include "core/parallel/pool.h"
+#include "core/parallel/parallel.h"
 #include "cpu/dot.h"
 
 namespace moe::cpu {
@@ -65,7 +65,7 @@ std::string cpu_description() {
     level = candidate == Simd::kAvx512Vnni ? "AVX-512 VNNI" : candidate == Simd::kAvx2 ? "AVX2" : "scalar";
     break;
   }
-  const int threads = pool_threads();
+  const int threads = thread_count();
   return model + " (" + level + ", " + std::to_string(threads) + (threads == 1 ? " thread)" : " threads)");
 }
 

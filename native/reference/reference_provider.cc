@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-#include "core/parallel/pool.h"
+#include "core/parallel/parallel.h"
 #include "core/provider/abi.h"
 #include "reference/history.h"
 #include "reference/layer.h"
@@ -30,7 +30,7 @@ moe_status capabilities(moe_capabilities* out) {
 moe_status probe(moe_device* out) {
   *out = {};
   out->struct_size = sizeof *out;
-  std::snprintf(out->name, sizeof out->name, "CPU, fp64 (%d threads)", pool_threads());
+  std::snprintf(out->name, sizeof out->name, "CPU, fp64 (%d threads)", thread_count());
   std::snprintf(out->arch, sizeof out->arch, "fp64");
   out->available = 1;
   out->memory_bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGE_SIZE));

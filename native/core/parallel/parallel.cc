@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -16,11 +17,24 @@ void Task::check() const {
   if (cancelled()) throw Error(code::kCancelled, "cancelled");
 }
 
-int thread_count() {
+namespace {
+
+int read_thread_count() {
+  if (const char* text = std::getenv("MOESCOPE_THREADS")) {
+    const int wanted = std::atoi(text);
+    if (wanted >= 1) return std::min(wanted, 256);
+  }
   cpu_set_t allowed;
   CPU_ZERO(&allowed);
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0) return CPU_COUNT(&allowed);
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+int thread_count() {
+  static const int count = read_thread_count();
+  return count;
 }
 
 void parallel_for(int64_t count, const Task& task, const std::function<void(int64_t)>& body) {

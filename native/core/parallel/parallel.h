@@ -19,7 +19,8 @@ struct Task {
   void check() const;
 };
 
-/// Threads that a loop may use: the CPUs this process may run on, at least 1.
+/// Threads that native work may use: MOESCOPE_THREADS (1..256), else the CPUs this process may run on, at least 1. Read once, at
+/// first use.
 int thread_count();
 
 /// Calls body(i) for i in [0, count), on up to thread_count() threads, in no fixed order; checks `task` before each call

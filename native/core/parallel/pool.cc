@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -94,28 +93,15 @@ class Pool {
 
 /// Never destroyed: its threads may still run while the process leaves main, and they hold nothing that needs ending.
 Pool& pool() {
-  static Pool* const shared = new Pool(pool_threads() - 1);
+  static Pool* const shared = new Pool(thread_count() - 1);
   return *shared;
-}
-
-int read_pool_threads() {
-  if (const char* text = std::getenv("MOESCOPE_THREADS")) {
-    const int wanted = std::atoi(text);
-    if (wanted >= 1) return std::min(wanted, 256);
-  }
-  return thread_count();
 }
 
 }  // namespace
 
-int pool_threads() {
-  static const int count = read_pool_threads();
-  return count;
-}
-
 void run_tasks(int64_t count, const std::function<void(int64_t)>& task) {
   if (count <= 0) return;
-  const int threads = thread_limit > 0 ? std::min(thread_limit, pool_threads()) : pool_threads();
+  const int threads = thread_limit > 0 ? std::min(thread_limit, thread_count()) : thread_count();
   const int helpers = static_cast<int>(std::min<int64_t>(threads - 1, count - 1));
   const auto job = std::make_shared<Job>(count, task, helpers);
   if (helpers > 0) pool().add(job);

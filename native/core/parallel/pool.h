@@ -7,11 +7,8 @@
 
 namespace moe {
 
-/// Threads that take part in run_tasks, the caller included: MOESCOPE_THREADS (1..256), else one for each CPU. Read
-/// once, at first use.
-int pool_threads();
-
-/// Runs task(0) .. task(count - 1), each once, on the pool and on the calling thread, and returns when all have ended.
+/// Runs task(0) .. task(count - 1), each once, on up to thread_count() threads (parallel.h), the calling one included, and returns
+/// when all have ended.
 /// May be called from any thread, also from inside a task. When tasks throw, the remaining ones are skipped and the
 /// first exception is rethrown here.
 void run_tasks(int64_t count, const std::function<void(int64_t)>& task);
