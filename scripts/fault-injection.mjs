@@ -1,6 +1,8 @@
 // Fault injection: plants each cause alone and in pairs in random layers and asks the diagnoser; writes docs/fault-injection.json
 // and docs/fault-injection.md. Usage: node scripts/fault-injection.mjs [--seed N] [--singles N] [--pairs N] [--clean N]
-// --singles and --pairs: cases of each cause (pair) and shape; --clean: clean layers over all shapes.
+//   [--cause ID] [--shape NAME] [--output PATH]
+// --singles and --pairs: cases of each cause (pair) and shape; --clean: clean layers over all shapes. --cause and --shape: of all
+// these cases the ones with that cause, of that shape; nothing is written then unless --output says where.
 
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -8,45 +10,53 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { shapes } from './faults/layers.mjs';
-import { diagnosed, plantedCase } from './faults/plant.mjs';
+import { diagnosed, givesTheSameBits, plantedCase } from './faults/plant.mjs';
 import { randomNumbers } from './faults/random.mjs';
 import { studyText } from './faults/report.mjs';
 import { tellAndExit } from './toolchain/entry.mjs';
 import { inRepository } from './toolchain/places.mjs';
 
-export const causes = [
-  'sf-rerounding',
-  'sf-underflow',
-  'unit-activation-scale',
-  'requantization',
-  'reciprocal-approximation',
-  'bf16-between-stages',
-  'accumulation-order',
-  'router-weight-rounding',
-  'gate-up-order',
-  'wrong-layout',
-  'divider-multiplier',
-  'double-multiplication',
-  'padding',
-  'nibble-order',
-];
+function requireOneOf(option, value, names) {
+  if (value === undefined || names.includes(value)) return;
+  throw new Error(`${option}: there is no "${value}"; one of ${names.join(', ')}`);
+}
 
 /** A case's seed is its place: any one of them can be run again by itself. */
 const seedOf = (seed, kind, number) => (seed * 1000003 + kind * 100003 + number) >>> 0;
 
-async function runCase(binding, shapeName, planted, seed, views) {
+async function runCase(binding, { shape, planted, seed }) {
   const numbers = randomNumbers(seed);
-  const made = await plantedCase(binding, shapes[shapeName], planted, numbers);
-  if (!made) return { shape: shapeName, planted, seed, impossible: true };
+  const made = await plantedCase(binding, shapes[shape], planted, numbers);
+  if (!made) return { shape, planted, seed, impossible: true };
   const named = {};
-  for (const view of views) named[view] = (await diagnosed(binding, made, view, numbers.seed())).ranked;
+  const twins = {};
+  for (const view of ['taps', 'output']) {
+    const { ranked, diagnosis } = await diagnosed(binding, made, view, numbers.seed());
+    named[view] = ranked;
+    // One cause was planted and another was named first: is there a bit that could have told them apart?
+    if (planted.length === 1 && ranked.length > 0 && ranked[0] !== planted[0])
+      twins[view] = await givesTheSameBits(binding, made, view, diagnosis.deviations);
+  }
   const { contract, model } = made.request;
   return {
-    ...{ shape: shapeName, planted, seed, named, redrawn: made.redrawn },
+    ...{ shape, planted, seed, named, twins, redrawn: made.redrawn },
     pipeline: `${contract} ${model.kernel}`,
     tokens: made.request.tokens,
     deviations: made.deviations.map(({ cause, site, variant }) => `${cause}/fc${site + 1}/${variant}`),
   };
+}
+
+/** Cases of each set of causes and each shape, in order. */
+function* placed(sets, count, seed, kind) {
+  let number = 0;
+  for (const planted of sets)
+    for (const shape of Object.keys(shapes))
+      for (let i = 0; i < count; i++) yield { shape, planted, seed: seedOf(seed, kind, number++) };
+}
+
+function* cleanCases(count, seed) {
+  const names = Object.keys(shapes);
+  for (let i = 0; i < count; i++) yield { shape: names[i % names.length], planted: [], seed: seedOf(seed, 0, i) };
 }
 
 await tellAndExit(async () => {
@@ -56,44 +66,45 @@ await tellAndExit(async () => {
       singles: { type: 'string', default: '6' },
       pairs: { type: 'string', default: '1' },
       clean: { type: 'string', default: '200' },
-      output: { type: 'string', default: inRepository('docs', 'fault-injection') },
+      cause: { type: 'string' },
+      shape: { type: 'string' },
+      output: { type: 'string' },
     },
   });
   const seed = Number(values.seed);
   const binding = createRequire(import.meta.url)(
     process.env.MOESCOPE_ADDON ?? inRepository('build', 'native', 'moescope.node'),
   );
+  const causes = binding.causes();
+  requireOneOf('--cause', values.cause, causes);
+  requireOneOf('--shape', values.shape, Object.keys(shapes));
+  const filtered = values.cause !== undefined || values.shape !== undefined;
+  const wanted = ({ planted, shape }) =>
+    (values.cause === undefined || planted.includes(values.cause)) &&
+    (values.shape === undefined || shape === values.shape);
   const started = Date.now();
-  const cases = { singles: [], pairs: [], clean: [] };
-  const names = Object.keys(shapes);
-  const say = (what, list) =>
-    console.log(`${what}: ${list.length} cases, ${((Date.now() - started) / 1000).toFixed(0)} s`);
 
-  for (let i = 0; i < Number(values.clean); i++)
-    cases.clean.push(await runCase(binding, names[i % names.length], [], seedOf(seed, 0, i), ['taps', 'output']));
-  say('clean', cases.clean);
-  let number = 0;
-  for (const cause of causes)
-    for (const name of names)
-      for (let i = 0; i < Number(values.singles); i++) {
-        const made = await runCase(binding, name, [cause], seedOf(seed, 1, number++), ['taps', 'output']);
-        cases.singles.push(made);
-        if (made.impossible) break;
-      }
-  say('singles', cases.singles);
-  number = 0;
-  for (let a = 0; a < causes.length; a++)
-    for (let b = a + 1; b < causes.length; b++)
-      for (const name of names)
-        for (let i = 0; i < Number(values.pairs); i++) {
-          const made = await runCase(binding, name, [causes[a], causes[b]], seedOf(seed, 2, number++), [
-            'taps',
-            'output',
-          ]);
-          cases.pairs.push(made);
-          if (made.impossible) break;
-        }
-  say('pairs', cases.pairs);
+  async function run(what, places) {
+    const cases = [];
+    const impossible = new Set();
+    for (const place of places) {
+      const set = `${place.shape} ${place.planted}`;
+      if (!wanted(place) || impossible.has(set)) continue;
+      const made = await runCase(binding, place);
+      cases.push(made);
+      if (made.impossible) impossible.add(set);
+    }
+    console.log(`${what}: ${cases.length} cases, ${((Date.now() - started) / 1000).toFixed(0)} s`);
+    return cases;
+  }
+
+  const both = causes.flatMap((first, i) => causes.slice(i + 1).map((second) => [first, second]));
+  const alone = causes.map((cause) => [cause]);
+  const cases = {
+    clean: await run('clean', cleanCases(Number(values.clean), seed)),
+    singles: await run('singles', placed(alone, Number(values.singles), seed, 1)),
+    pairs: await run('pairs', placed(both, Number(values.pairs), seed, 2)),
+  };
 
   const study = {
     seed,
@@ -105,7 +116,10 @@ await tellAndExit(async () => {
     shapes,
     ...cases,
   };
-  writeFileSync(`${values.output}.json`, `${JSON.stringify(study, null, 1)}\n`);
-  writeFileSync(`${values.output}.md`, studyText(study));
+  const output = values.output ?? (filtered ? undefined : inRepository('docs', 'fault-injection'));
+  if (output !== undefined) {
+    writeFileSync(`${output}.json`, `${JSON.stringify(study, null, 1)}\n`);
+    writeFileSync(`${output}.md`, studyText(study));
+  }
   console.log(studyText(study).split('\n').slice(0, 40).join('\n'));
 });

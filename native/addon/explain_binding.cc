@@ -1,4 +1,4 @@
-// attribute(), diagnose(), runDeviating() and possibleDeviations(): see electron/engine/native/explain-binding.ts.
+// causes(), attribute(), diagnose(), runDeviating() and possibleDeviations(): see electron/engine/native/explain-binding.ts.
 #include <algorithm>
 
 #include "addon/async_task.h"
@@ -240,6 +240,14 @@ Napi::Value run_deviating_binding(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value causes_binding(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    Napi::Array out = Napi::Array::New(info.Env(), explain::kCauses);
+    for (int32_t c = 0; c < explain::kCauses; ++c) out.Set(static_cast<uint32_t>(c), explain::cause_name(static_cast<explain::Cause>(c)));
+    return out;
+  });
+}
+
 Napi::Value possible_deviations(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "request");
@@ -254,6 +262,7 @@ Napi::Value possible_deviations(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void init_explain(Napi::Env env, Napi::Object exports) {
+  exports.Set("causes", Napi::Function::New(env, causes_binding, "causes"));
   exports.Set("attribute", Napi::Function::New(env, attribute_binding, "attribute"));
   exports.Set("diagnose", Napi::Function::New(env, diagnose_binding, "diagnose"));
   exports.Set("runDeviating", Napi::Function::New(env, run_deviating_binding, "runDeviating"));

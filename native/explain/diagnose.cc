@@ -67,20 +67,22 @@ class Search {
     return chosen;
   }
 
-  /// Deviations of other causes that could stand in for `member` of `chosen`, the equal ones first.
-  Deviations alternatives(const Trial& chosen, const Deviation& member, size_t& equal) const {
+  /// Deviations that could stand in for a member of `chosen`: those that explain exactly as much, and those that explain less
+  /// by no more than order noise may be.
+  struct StandIns {
+    Deviations equal, near;
+  };
+  StandIns stand_ins(const Trial& chosen, const Deviation& member) const {
     Deviations others = chosen.deviations;
     std::erase(others, member);
-    Deviations out;
-    Deviations equal_ones;
+    StandIns out;
     for (const Deviations& candidate : candidates_) {
-      if (candidate.size() != 1 || candidate.front().cause == member.cause || clash_with(others, candidate)) continue;
+      if (candidate.size() != 1 || candidate.front() == member || clash_with(others, candidate)) continue;
       const double loss = fit(joined(others, candidate)).nats - chosen.misfit.nats;
-      if (loss <= 0) equal_ones.push_back(candidate.front());
-      else if (loss < segment_.least_gain()) out.push_back(candidate.front());
+      if (loss <= 0) out.equal.push_back(candidate.front());
+      else if (loss < segment_.least_gain()) out.near.push_back(candidate.front());
     }
-    equal = equal_ones.size();
-    return joined(equal_ones, out);
+    return out;
   }
 
   const Misfit& without_any() const { return none_.misfit; }
@@ -142,6 +144,8 @@ std::vector<Deviations> candidates_of(const Spec& spec, const LayerShape& shape,
     const int stage = static_cast<int>(stage_of(deviation));
     if (stage > after && stage <= static_cast<int>(until)) all.push_back(deviation);
   }
+  // Of equal candidates the first is taken: fast math is the default of the kernels, IEEE divisions and another family are options.
+  std::stable_partition(all.begin(), all.end(), [](const Deviation& deviation) { return deviation.cause != Cause::kRequantization; });
   for (const Deviation& deviation : all) out.push_back({deviation});
   for (const Deviation& first : all) {
     for (const Deviation& second : all) {
@@ -151,11 +155,40 @@ std::vector<Deviations> candidates_of(const Spec& spec, const LayerShape& shape,
   return out;
 }
 
-/// A named deviation, and how many of its alternatives explain exactly as much.
+/// A named deviation, and what could stand in for it.
 struct Ranked {
   NamedDeviation named;
-  size_t equal;
+  Search::StandIns stand_ins;
 };
+
+void take(Ranked& one, Deviations::iterator equal) { std::swap(*equal, one.named.deviation); }
+
+/// A kernel quantizes both inputs in one way: where what was seen at the two GEMMs allows one form of one cause, that is it.
+void prefer_one_form(std::vector<Ranked>& ranked) {
+  const auto find = [](Ranked& one, const Deviation& other) {
+    const auto same = [&](const Deviation& mine) { return mine.cause == other.cause && mine.variant == other.variant && mine.site != other.site; };
+    return std::find_if(one.stand_ins.equal.begin(), one.stand_ins.equal.end(), same);
+  };
+  const auto one_form = [](const Deviation& a, const Deviation& b) { return a.cause == b.cause && a.variant == b.variant && a.site != b.site; };
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    for (size_t j = i + 1; j < ranked.size(); ++j) {
+      Ranked& a = ranked[i];
+      Ranked& b = ranked[j];
+      if (a.named.stage == b.named.stage || one_form(a.named.deviation, b.named.deviation)) continue;
+      if (const auto in_b = find(b, a.named.deviation); in_b != b.stand_ins.equal.end()) take(b, in_b);
+      else if (const auto in_a = find(a, b.named.deviation); in_a != a.stand_ins.equal.end()) take(a, in_a);
+      else {
+        for (auto other = a.stand_ins.equal.begin(); other != a.stand_ins.equal.end(); ++other) {
+          const auto match = find(b, *other);
+          if (match == b.stand_ins.equal.end()) continue;
+          take(b, match);
+          take(a, other);
+          break;
+        }
+      }
+    }
+  }
+}
 
 /// One cause at two places is likelier than two causes that look alike.
 void prefer_causes_named_elsewhere(std::vector<Ranked>& ranked) {
@@ -164,10 +197,16 @@ void prefer_causes_named_elsewhere(std::vector<Ranked>& ranked) {
   };
   for (Ranked& one : ranked) {
     if (elsewhere(one, one.named.deviation.cause)) continue;
-    const auto end = one.named.alternatives.begin() + static_cast<std::ptrdiff_t>(one.equal);
-    const auto better = std::find_if(one.named.alternatives.begin(), end, [&](const Deviation& other) { return elsewhere(one, other.cause); });
-    if (better != end) std::swap(*better, one.named.deviation);
+    Deviations& equal = one.stand_ins.equal;
+    const auto better = std::find_if(equal.begin(), equal.end(), [&](const Deviation& other) { return elsewhere(one, other.cause); });
+    if (better != equal.end()) take(one, better);
   }
+}
+
+NamedDeviation with_alternatives(Ranked one) {
+  one.named.alternatives = joined(one.stand_ins.equal, one.stand_ins.near);
+  std::erase_if(one.named.alternatives, [&](const Deviation& other) { return other.cause == one.named.deviation.cause; });
+  return std::move(one.named);
 }
 
 }  // namespace
@@ -189,16 +228,15 @@ Diagnosis diagnose(const Model& model, const RunInput& input, const Spec& docume
       std::erase(others, deviation);
       const double gain = search.fit(others).nats - chosen.misfit.nats;
       const double explained = segment.exact() ? std::min(1.0, gain / whole) : 1.0 - std::exp(-2 * gain / static_cast<double>(chosen.misfit.compared));
-      size_t equal = 0;
-      Deviations alternatives = search.alternatives(chosen, deviation, equal);
-      ranked.push_back({{deviation, std::move(alternatives), segment.end(), gain, explained}, equal});
+      ranked.push_back({{deviation, {}, segment.end(), gain, explained}, search.stand_ins(chosen, deviation)});
     }
     out.segments.push_back({segment.end(), chosen.misfit.compared, search.without_any().share(), chosen.misfit.share(), segment.floor().share()});
     spec = with_all(spec, chosen.deviations);
     after = static_cast<int>(segment.end());
   }
+  prefer_one_form(ranked);
   prefer_causes_named_elsewhere(ranked);
-  for (Ranked& one : ranked) out.deviations.push_back(std::move(one.named));
+  for (Ranked& one : ranked) out.deviations.push_back(with_alternatives(std::move(one)));
   std::stable_sort(out.deviations.begin(), out.deviations.end(), [](const NamedDeviation& a, const NamedDeviation& b) { return a.gain > b.gain; });
   return out;
 }

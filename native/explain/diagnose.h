@@ -31,8 +31,8 @@ struct Diagnosis {
 
 /// Goes through the segments in order. In each, all deviations that act there are tried alone, then in pairs, then one more
 /// (with a quantizer inside the segment: greedily), on top of what earlier segments named. A larger set is taken only while
-/// the smaller one leaves more than order noise and the gain is at least Segment::least_gain. Of equal explanations a cause
-/// that is named elsewhere goes first, then the order of Cause.
+/// the smaller one leaves more than order noise and the gain is at least Segment::least_gain. Of equal explanations the one that
+/// puts one form of one cause at both GEMMs goes first, then a cause that is named elsewhere, then any before kRequantization.
 /// @throws Error `wrong-shape` for an observed stage that does not fit the batch, `cancelled`
 Diagnosis diagnose(const Model& model, const RunInput& input, const Spec& documented, const Observation& observation, uint64_t seed, const Task& task);
 

@@ -16,9 +16,10 @@ void require_size(size_t observed, size_t model) {
   throw Error(code::kWrongShape, "an observed stage does not fit the batch", {{"subject", std::string("observed")}, {"expected", std::to_string(model) + " elements"}, {"found", std::to_string(observed) + " elements"}});
 }
 
-Misfit of_counts(int64_t compared, int64_t mismatched, double error) {
+/// @param others values that an error may give, alike in probability
+Misfit of_counts(int64_t compared, int64_t mismatched, double error, double others) {
   const double agreed = static_cast<double>(compared - mismatched);
-  return {-agreed * std::log1p(-error) - static_cast<double>(mismatched) * std::log(error), compared, mismatched};
+  return {-agreed * std::log1p(-error) - static_cast<double>(mismatched) * std::log(error / others), compared, mismatched};
 }
 
 }  // namespace
@@ -35,7 +36,7 @@ Misfit misfit(const Quantized& observed, const Quantized& model, double error) {
       mismatched += observed.sf[at] != model.sf[from] || std::memcmp(observed.packed.data() + at * 8, model.packed.data() + from * 8, 8) != 0;
     }
   }
-  return of_counts(observed.rows * blocks, mismatched, error);
+  return of_counts(observed.rows * blocks, mismatched, error, kBlockNeighbours);
 }
 
 Misfit misfit(const std::vector<float>& observed, const std::vector<float>& model, const std::vector<float>& tolerance, double error) {
@@ -46,7 +47,7 @@ Misfit misfit(const std::vector<float>& observed, const std::vector<float>& mode
     const bool agrees = std::fabs(observed[i] - model[i]) <= tolerance[i / width] || (std::isnan(observed[i]) && std::isnan(model[i]));
     mismatched += !agrees;
   }
-  return of_counts(static_cast<int64_t>(observed.size()), mismatched, error);
+  return of_counts(static_cast<int64_t>(observed.size()), mismatched, error, 1);
 }
 
 Misfit misfit(const std::vector<uint16_t>& observed, const std::vector<std::vector<uint16_t>>& models, double error) {

@@ -2,6 +2,8 @@
 // and an order of additions can be weighed against each other.
 //
 // A block of a quantized tensor, or an element of another one, agrees with probability 1 - e and disagrees with probability e.
+// A block that disagrees is one of at least kBlockNeighbours others, so a model that gives its 16 codes and its scale exactly says
+// more than one that is right about an element: each of the others has e / kBlockNeighbours at most.
 // e is at least kLeastError (no model is that sure) and at least what the order of additions makes by itself, measured with
 // drawn orders. Where the output is a sum of bf16 additions in an unknown order, the probability of a value is the share of
 // drawn orders that give it.
@@ -20,6 +22,9 @@ struct Misfit {
   int64_t mismatched = 0;  ///< of them, what the model does not give (in no drawn order)
   double share() const { return compared > 0 ? static_cast<double>(mismatched) / static_cast<double>(compared) : 0; }
 };
+
+/// Each of the 16 codes of a block one step up or down: the errors nearest to it, all of them likelier than any other.
+inline constexpr double kBlockNeighbours = 32;
 
 /// Observed rows may be pairs where the model has tokens (its rows repeated).
 /// @throws Error `wrong-shape` when neither fits

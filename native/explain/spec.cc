@@ -9,7 +9,7 @@ namespace moe::explain {
 namespace {
 
 constexpr std::array<const char*, kCauses> kNames = {
-    "sf-rerounding",         "sf-underflow",  "unit-activation-scale", "reciprocal-approximation", "requantization",
+    "sf-rerounding",         "sf-underflow",  "unit-activation-scale", "requantization", "reciprocal-approximation",
     "bf16-between-stages",   "accumulation-order", "router-weight-rounding", "gate-up-order", "wrong-layout",
     "divider-multiplier",    "double-multiplication", "padding",         "nibble-order"};
 

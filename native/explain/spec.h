@@ -15,13 +15,13 @@
 
 namespace moe::explain {
 
-/// In the order in which ties between equal explanations are settled. Names: cause_name.
+/// The one list of causes: the addon's causes() tells it to scripts and tests. Names: cause_name.
 enum class Cause : int32_t {
   kSfRerounding,
   kSfUnderflow,
   kUnitActivationScale,
-  kReciprocalApproximation,  // before kRequantization: fast math is the default, IEEE divisions an option
   kRequantization,
+  kReciprocalApproximation,
   kBf16BetweenStages,
   kAccumulationOrder,
   kRouterWeightRounding,

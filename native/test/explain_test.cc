@@ -1,9 +1,11 @@
+#include <cmath>
 #include <cstring>
 
 #include <doctest/doctest.h>
 
 #include "core/error/error.h"
 #include "explain/attribute.h"
+#include "explain/misfit.h"
 #include "made_layer.h"
 #include "provider_layers.h"
 
@@ -99,4 +101,22 @@ TEST_CASE("every deviation moves a switch, and taking its cause back restores th
     CHECK_FALSE(moved == spec);
     CHECK(explain::with_cause_of(moved, spec, deviation.cause) == spec);
   }
+}
+
+TEST_CASE("one block that a model gives exactly and another does not is worth 12 nats, an element less") {
+  const explain::Quantized observed{1, 64, std::vector<uint8_t>(32, 0x21), std::vector<uint8_t>(4, 0x38)};
+  const double error = 1e-4;
+  const double agreed = explain::misfit(observed, observed, error).nats;
+  for (const bool scale : {false, true}) {
+    explain::Quantized other = observed;
+    (scale ? other.sf[2] : other.packed[17]) ^= 1U;
+    const explain::Misfit one = explain::misfit(observed, other, error);
+    CHECK_EQ(one.mismatched, 1);
+    CHECK_EQ(one.nats - agreed, doctest::Approx(std::log(explain::kBlockNeighbours / error)).epsilon(1e-4));
+    CHECK_GT(one.nats - agreed, 12);
+  }
+  const std::vector<float> values(64, 1.0F);
+  std::vector<float> moved = values;
+  moved[5] = 2;
+  CHECK_LT(explain::misfit(values, moved, {0.1F}, error).nats - explain::misfit(values, values, {0.1F}, error).nats, 12);
 }

@@ -46,10 +46,17 @@ export async function plantedCase(binding, shape, causes, numbers, attempts = 60
     if (chosen.includes(null)) continue;
     if (!(await everyCauseShows(binding, request, chosen))) continue;
     const deviations = chosen.flat();
-    const { tensors } = await binding.runDeviating({ ...request, deviations, seed: numbers.seed() });
-    return { request, deviations, tensors, redrawn };
+    const order = numbers.seed();
+    const { tensors } = await binding.runDeviating({ ...request, deviations, seed: order });
+    return { request, deviations, order, tensors, redrawn };
   }
   return null;
+}
+
+/** Whether other deviations give what a view of a planted case shows bit for bit, their additions in the same order. */
+export async function givesTheSameBits(binding, { request, order, tensors }, view, deviations) {
+  const other = await binding.runDeviating({ ...request, deviations, seed: order });
+  return sameRun(views[view](tensors), views[view](other.tensors));
 }
 
 async function everyCauseShows(binding, request, chosen) {
