@@ -83,6 +83,7 @@ await tellAndExit(async () => {
     (values.cause === undefined || planted.includes(values.cause)) &&
     (values.shape === undefined || shape === values.shape);
   const started = Date.now();
+  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: inRepository() }).toString().trim();
 
   async function run(what, places) {
     const cases = [];
@@ -108,7 +109,7 @@ await tellAndExit(async () => {
 
   const study = {
     seed,
-    commit: execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: inRepository() }).toString().trim(),
+    commit,
     machine: `${cpus()[0].model}, ${cpus().length} threads, ${binding.info().activeSimd}`,
     date: new Date().toISOString().slice(0, 10),
     seconds: Math.round((Date.now() - started) / 1000),
