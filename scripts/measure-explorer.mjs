@@ -1,6 +1,8 @@
 // Measures the tensor explorer on a plane of 1e8 block scales in the real window (web host, Chromium, software GL):
-// first tile, frames while panning and zooming, picks, memory. Writes docs/explorer.json; run it on a quiet machine.
-// Usage: node scripts/measure-explorer.mjs [--runs 3] [--seconds 6] [--out docs/explorer.json]
+// first tile, frames while panning and zooming, picks, memory. Builds first, writes docs/explorer.json and tells whether the
+// goals are met; run it on a quiet machine. --against: another checkout, built; its runs alternate with ours, so that both
+// see the same load.
+// Usage: node scripts/measure-explorer.mjs [--runs 5] [--seconds 6] [--against FOLDER] [--out docs/explorer.json]
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
@@ -8,8 +10,11 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright';
+import { buildBundles } from './build.mjs';
+import { buildNative } from './build-native.mjs';
 import { ensureChromium } from './ensure-chromium.mjs';
 import { largePlane, largeShape, makeLargeCheckpoint } from './explorer/large-checkpoint.mjs';
+import { summarize, summaryLines } from './explorer/summary.mjs';
 import { frameFigures, installProbe, round } from './explorer/window-probe.mjs';
 import { isMain, tellAndExit } from './toolchain/entry.mjs';
 import { inRepository, temporaryFolder } from './toolchain/places.mjs';
@@ -26,11 +31,10 @@ const switches = [
 ];
 const tensors = ['checkpoint/w13_weight_scale', 'b12x/w13_weight_scale', 'cutlass/w13_cutlass_weight_scale'];
 const megabytes = (bytes) => round(bytes / 1e6);
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-async function serve(checkpoint) {
+async function serve(checkout, checkpoint) {
   const args = ['serve', checkpoint, '--port', '0', '--json', '--demo-batches', '0', '--threshold', '64'];
-  const child = spawn(process.execPath, [inRepository('electron/cli/bin.mjs'), ...args], {
+  const child = spawn(process.execPath, [join(checkout, 'electron/cli/bin.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const url = await new Promise((done, failed) => {
@@ -111,9 +115,7 @@ async function measure(url, executablePath, seconds) {
     await page.evaluate(() => window.moescope.idle());
     const firstTileMs = {};
     for (const tensor of tensors) {
-      firstTileMs[tensor] = round(
-        await page.evaluate((id) => window.explorerProbe.firstTile('scales.open', { tensor: id }), tensor),
-      );
+      firstTileMs[tensor] = round(await page.evaluate((id) => window.explorerProbe.firstTile(id), tensor));
       await page.evaluate(() => window.moescope.idle());
     }
     const cells = await page.locator('.heat-map-readout').textContent();
@@ -151,7 +153,7 @@ async function measure(url, executablePath, seconds) {
       shown: cells,
       firstTileMs,
       panAndZoom: { inputs, ...frameFigures(frames), processorSeconds: busy },
-      pickMs: { median: round(median(pickMs)), longest: round(Math.max(...pickMs)), picks: pickMs.length },
+      pickMs: pickMs.map(round),
       memoryMB: {
         heap: most('heap'),
         private: most('private'),
@@ -164,34 +166,47 @@ async function measure(url, executablePath, seconds) {
   }
 }
 
+/** A new engine each time: the first look at a tensor is a first look. */
+async function oneRun(checkout, checkpoint, executable, seconds) {
+  const server = await serve(checkout, checkpoint);
+  try {
+    return await measure(server.url, executable, seconds);
+  } finally {
+    server.end();
+  }
+}
+
+const commitOf = (checkout) =>
+  execFileSync('git', ['describe', '--always', '--dirty'], { cwd: checkout, encoding: 'utf8' }).trim();
+
 async function main() {
   const { values } = parseArgs({
     options: {
-      runs: { type: 'string', default: '3' },
+      runs: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '6' },
+      against: { type: 'string' },
       out: { type: 'string', default: inRepository('docs', 'explorer.json') },
     },
   });
+  await buildNative();
+  await buildBundles();
   const { executable, version } = await ensureChromium();
   const folder = join(temporaryFolder(), 'large');
   console.log('making the checkpoint');
   makeLargeCheckpoint(folder);
-  const runs = [];
+  const checkouts = [inRepository(), ...(values.against === undefined ? [] : [resolve(values.against)])];
+  const measured = checkouts.map((checkout) => ({ checkout, commit: commitOf(checkout), runs: [] }));
   try {
     for (let run = 0; run < Number(values.runs); run++) {
-      // A new engine each time: the first look at a tensor is a first look.
-      const server = await serve(folder);
-      try {
-        runs.push(await measure(server.url, executable, Number(values.seconds)));
-      } finally {
-        server.end();
+      for (const { checkout, commit, runs } of run % 2 === 0 ? measured : [...measured].reverse()) {
+        runs.push(await oneRun(checkout, folder, executable, Number(values.seconds)));
+        console.log(commit, JSON.stringify(runs[runs.length - 1]));
       }
-      console.log(JSON.stringify(runs[runs.length - 1]));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const git = (...args) => execFileSync('git', args, { cwd: inRepository(), encoding: 'utf8' }).trim();
+  const [own, other] = measured.map(({ commit, runs }) => ({ commit, summary: summarize(runs), runs }));
   const report = {
     tensor: { ...largePlane, cells: largePlane.rows * largePlane.columns, layer: largeShape },
     machine: {
@@ -202,11 +217,14 @@ async function main() {
     },
     chromium: version,
     node: process.version,
-    commit: git('rev-parse', '--short', 'HEAD'),
     measured: new Date().toISOString(),
-    runs,
+    ...own,
+    ...(other && { against: other }),
   };
   writeFileSync(resolve(values.out), `${JSON.stringify(report, null, 2)}\n`);
+  for (const { commit, summary } of [own, other ?? []].flat()) {
+    console.log([commit, ...summaryLines(summary)].join('\n  '));
+  }
 }
 
 if (isMain(import.meta.url)) await tellAndExit(main);

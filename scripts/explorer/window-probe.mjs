@@ -5,7 +5,9 @@ export function installProbe() {
   const probe = { draws: [], frames: [], recording: false };
   const draw = WebGL2RenderingContext.prototype.drawArrays;
   WebGL2RenderingContext.prototype.drawArrays = function (...args) {
-    probe.draws.push(performance.now());
+    // Named by what the heat map says it shows: a drawing of the tensor before is not the first of the next.
+    const shown = document.querySelector('.heat-map-area')?.getAttribute('aria-label') ?? '';
+    probe.draws.push({ time: performance.now(), shown });
     return draw.apply(this, args);
   };
   const tick = (now) => {
@@ -14,14 +16,14 @@ export function installProbe() {
   };
   requestAnimationFrame(tick);
 
-  /** Runs a window command and resolves with the milliseconds until the first tile was drawn after it. */
-  probe.firstTile = async (command, args) => {
+  /** Opens a tensor in Scales and resolves with the milliseconds from the command until its first tile was drawn. */
+  probe.firstTile = async (tensor) => {
     probe.draws.length = 0;
     const start = performance.now();
-    await window.moescope.command(command, args);
+    await window.moescope.command('scales.open', { tensor });
     for (;;) {
-      const drawn = probe.draws.find((time) => time > start);
-      if (drawn !== undefined) return drawn - start;
+      const drawn = probe.draws.find(({ shown }) => shown.startsWith(tensor));
+      if (drawn !== undefined) return drawn.time - start;
       if (performance.now() - start > 60_000) throw new Error('no tile in 60 s');
       await new Promise(requestAnimationFrame);
     }
