@@ -86,7 +86,7 @@ export const nativeLayers: Record<string, string[]> = {
   // Built-in providers are linked in: their entry functions are named, the rest goes through provider.h; simd.h says which
   // instructions are in use.
   addon: ['core', 'provider.h', 'cpu/simd.h', 'cpu/cpu_provider.h', 'reference/reference_provider.h', 'explain'],
-  bench: ['core', 'provider.h'],
+  bench: ['core', 'provider.h', 'cpu/cpu_provider.h'],
   test: ['core', 'reference', 'cpu', 'cuda', 'explain', 'provider.h'],
 };
 
