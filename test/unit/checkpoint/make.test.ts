@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AppError } from '../../../electron/contract/errors';
 import { Checkpoint } from '../../../electron/engine/checkpoint/checkpoint';
 import { type MakeRequest, makeCheckpoint } from '../../../electron/engine/checkpoint/make/make';
-import { raiseBlockScales, shiftToGlobalScale } from '../../../electron/engine/checkpoint/make/scales';
+import { shiftToGlobalScale } from '../../../electron/engine/checkpoint/make/scales';
 import { modelShapes } from '../../../electron/engine/checkpoint/make/shapes';
 import { planShards } from '../../../electron/engine/checkpoint/safetensors/write';
 import { blockScaleHealth } from '../../../electron/engine/layer/block-scale-health';
@@ -117,14 +117,6 @@ describe('scales', () => {
       expect(before.subnormal).toBeLessThan(0.01);
       expect(after.subnormal + after.zero).toBeGreaterThan(0.5);
     }
-  });
-
-  it('block scales are lifted to the smallest normal value, no further', () => {
-    const s2 = 2 ** -12;
-    const floor = binding.floatToE4m3(64);
-    const scale = Uint8Array.of(0, 1, floor - 1, floor, floor + 1, 0x7e);
-    expect(raiseBlockScales(scale, s2, binding)).toBe(3);
-    expect([...scale]).toEqual([floor, floor, floor, floor, floor + 1, 0x7e]);
   });
 
   it('moving octaves into s2 keeps every product', () => {

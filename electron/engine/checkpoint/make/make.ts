@@ -11,7 +11,7 @@ import { throwIfAborted } from '../safetensors/catalog';
 import { byteSize, planShards, SafetensorsWriter, siblingName, type TensorSpec } from '../safetensors/write';
 import { type MadeModel, modelConfig, quantConfig } from './config-files';
 import { deriveSeed, normal } from './random';
-import { planScales, raiseBlockScales, type ScaleKind, type ScalePlan, shiftToGlobalScale } from './scales';
+import { planScales, type ScaleKind, type ScalePlan, shiftToGlobalScale } from './scales';
 import { inputWidth, type ModelShape, modelShapes } from './shapes';
 
 export interface MakeRequest {
@@ -276,7 +276,6 @@ function expertGroup(
       return made.flatMap(({ packed, scale, s2: quantized }, i) => {
         const { names, input } = parts[i]!;
         const exact = request.scales === 'power-of-two';
-        if (exact) raiseBlockScales(scale, quantized, binding);
         const s2 = exact ? shiftToGlobalScale(scale, quantized, octaves) : quantized;
         return names.flatMap((_, half) => [
           part(packed, half, names.length),

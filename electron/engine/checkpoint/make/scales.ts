@@ -1,6 +1,5 @@
 /** How large the random weights are and which activation scales go with them. x ~ N(0, 1) is assumed. */
 import type { Activation } from '../../../contract/layer';
-import type { NativeBinding } from '../../native/binding';
 import { inputWidth, type ModelShape } from './shapes';
 
 export type ScaleKind = 'realistic' | 'power-of-two';
@@ -18,8 +17,6 @@ export interface ScalePlan {
 
 /** 6 (largest E2M1) * 448 (largest E4M3): amax that a scale of 1 can hold. */
 const formatMax = 2688;
-/** Smallest E4M3 normal. */
-const minNormal = 2 ** -6;
 
 /**
  * `realistic`: FC1 gives values of about 1.2 standard deviations, weights of at most 0.04, so that weight_scale_2 is
@@ -27,7 +24,7 @@ const minNormal = 2 ** -6;
  *
  * `power-of-two`: every contract must stay in E4M3's normal range, so that it differs from the others by rounding alone:
  * - block scales baked as SF * s2 must reach 2^-6, so blocks need an amax of 6 * 2^-6 = 0.094 or more: the weights are made
- *   large (4 / sqrt(K), at least 0.06), and `raiseBlockScales` lifts the few blocks that fall below;
+ *   large (4 / sqrt(K), at least 0.06), and the addon's makeProjection gives the few blocks that fall below a scale of 2^-6 / s2;
  * - under unit-alpha activations are quantized with global scale 1, so a block's amax must lie in 0.094 .. 2688: FC1 then
  *   gives values of about 4 to 5 standard deviations, and act(gate) * up stays far inside;
  * - input scales are powers of two that hold the same amax without clamping: 2688 * 2^-8 = 10.5 for x, 2688 * a2 for FC2.
@@ -66,29 +63,6 @@ const activationScale: Readonly<Record<Activation, number>> = {
 /** Largest FC2 input over some 10^6 values: of a product of two normals about 22 sigma^2, of a square 5^2 sigma^2. */
 function realisticPeak(activation: Activation, sigma: number): number {
   return (activation === 'relu2' ? 25 : 22) * sigma * sigma;
-}
-
-/**
- * Lifts block scales whose baked value SF * s2 would be subnormal to exactly 2^-6 / s2. Codes stay: the block's weights
- * grow a little, which for random weights is only another draw.
- * @param scale E4M3 codes, changed in place
- * @returns how many were lifted
- */
-export function raiseBlockScales(
-  scale: Uint8Array,
-  s2: number,
-  binding: Pick<NativeBinding, 'e4m3ToFloat' | 'floatToE4m3'>,
-): number {
-  const floor = minNormal / s2;
-  const floorCode = binding.floatToE4m3(floor);
-  const lift = Uint8Array.from({ length: 256 }, (_, code) => (binding.e4m3ToFloat(code) < floor ? 1 : 0));
-  let lifted = 0;
-  for (let i = 0; i < scale.length; i++) {
-    if (lift[scale[i]!] === 0) continue;
-    scale[i] = floorCode;
-    lifted++;
-  }
-  return lifted;
 }
 
 /**
