@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { sides, stages } from './batch';
 
-/** The causes of a difference that the model can switch on and off; names as in docs/fault-injection.md. */
+/** The causes of a difference that the model can switch on and off; names and order of the addon's causes(). */
 export const causeIds = [
   'sf-rerounding',
   'sf-underflow',

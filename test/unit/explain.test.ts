@@ -16,6 +16,10 @@ const cutlass: ModelledPath = { path: 'cutlass', kernel: 'cutlass', tileM: 128, 
 const decide = (_: number, force: 'b12x' | 'cutlass') =>
   (force === 'b12x' ? b12x : cutlass) as unknown as ReturnType<ExplainContext['decide']>;
 
+it('has one list of causes: what the contract names is what the addon knows', () => {
+  expect(binding.causes()).toEqual(causeIds);
+});
+
 describe('attribution of b12x against CUTLASS', () => {
   it.each(['unit-alpha', 'activation-alpha', 'clean'] as const)(
     '%s: shares, interaction and rest are the whole',

@@ -65,6 +65,8 @@ export interface DiagnosisRequest extends ModelBatch {
 }
 
 export interface ExplainBinding {
+  /** Every cause that the model knows: what `causeIds` is held against. */
+  causes(): CauseId[];
   /** Counterfactuals of a known pair: each cause undone alone. Throws `unsupported` for a layer without input scales. */
   attribute(request: AttributionRequest): Promise<Attribution>;
   /** Which deviations from the documented pipeline explain what was observed; none when it is explained as it is. */
