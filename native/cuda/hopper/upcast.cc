@@ -1,0 +1,173 @@
+// b12x-upcast: the fast body on Hopper. FP4 weights stream once and are decoded in registers, exactly, to fp16; activations
+// are quantized as b12x does and held as code * SF in fp16, exactly as well. Arithmetic: b12x's up to FC2's sums, which are
+// fp32 over all of I and over the slots in order, with one rounding to bf16.
+#include <algorithm>
+#include <memory>
+
+#include "core/error/error.h"
+#include "cuda/hopper/work.h"
+#include "cuda/kernels/launch_check.h"
+#include "cuda/launch.h"
+
+namespace moe::cuda {
+namespace hopper {
+
+TuningOverride& tuning_override() {
+  static TuningOverride value;
+  return value;
+}
+
+namespace {
+
+constexpr int kMaxPairs = 4096;  // routing.cuh
+constexpr int kMaxExperts = 512;
+constexpr size_t kAlignment = 256;
+
+size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+/// The layer's weights in fragment order: a copy as large as the FP4 codes and scales themselves.
+struct UpcastLayer final : FamilyLayer {
+  PackedOperand w13, w2;
+  uint64_t held = 0;
+  ~UpcastLayer() override {
+    cudaFree(w13.data);
+    cudaFree(w2.data);
+  }
+  uint64_t bytes() const override { return held; }
+};
+
+Tuning or_chosen(const Tuning& wanted, const Tuning& chosen) {
+  const auto pick = [](int a, int b) { return a != 0 ? a : b; };
+  return {pick(wanted.row_groups, chosen.row_groups), pick(wanted.units, chosen.units), pick(wanted.stage_chunks, chosen.stage_chunks),
+          pick(wanted.depth, chosen.depth), pick(wanted.blocks_per_sm, chosen.blocks_per_sm)};
+}
+
+/// By the mean rows of an expert that has any.
+Tuning choose_tuning(const Pass& pass) {
+  const double rows = static_cast<double>(pass.pairs()) / std::min(pass.experts, pass.pairs());
+  if (rows <= 5) return {1, 1, 2, 4, 4};
+  if (rows <= 12) return {2, 1, 2, 3, 3};
+  return {4, 2, 2, 2, 2};
+}
+
+class Upcast final : public KernelFamily {
+ public:
+  const char* name() const override { return "b12x-upcast"; }
+
+  const char* refuses(const DeviceLayer& layer, const RunShape& shape) const override {
+    if (layer.compute_major < 9) return "b12x-upcast needs compute capability 9.0 or later (bulk copies, programmatic launch)";
+    if (shape.path != MOE_PATH_B12X) return "b12x-upcast runs the b12x path only";
+    if (layer.experts > kMaxExperts) return "b12x-upcast handles up to 512 experts";
+    if (layer.top_k > 64) return "b12x-upcast handles up to 64 experts a token";
+    if (layer.hidden % 16 != 0 || layer.intermediate % 16 != 0) return "b12x-upcast needs H and I to be multiples of 16";
+    return nullptr;
+  }
+
+  FamilyLayer* prepare(const DeviceLayer& layer) const override {
+    auto own = std::make_unique<UpcastLayer>();
+    const int fc1_rows = layer.gated ? 2 * layer.intermediate : layer.intermediate;
+    own->w13 = {nullptr, layer.gated ? layer.intermediate / 16 : (fc1_rows + 31) / 32, (layer.hidden + 63) / 64};
+    own->w2 = {nullptr, (layer.hidden + 31) / 32, (layer.intermediate + 63) / 64};
+    for (PackedOperand* operand : {&own->w13, &own->w2}) {
+      const size_t bytes = operand->bytes(layer.experts);
+      check_cuda(cudaMalloc(reinterpret_cast<void**>(&operand->data), bytes), "allocating the weights in fragment order");
+      own->held += bytes;
+    }
+    const DevicePath& path = layer.b12x;
+    enqueue_pack(path.w13.packed, path.w13.scales, path.w13.scale_plane_bytes, layer.experts, fc1_rows, layer.hidden, layer.gated, own->w13, nullptr);
+    enqueue_pack(path.w2.packed, path.w2.scales, path.w2.scale_plane_bytes, layer.experts, layer.hidden, layer.intermediate, false, own->w2, nullptr);
+    check_cuda(cudaDeviceSynchronize(), "putting the weights in fragment order");
+    return own.release();
+  }
+
+  size_t workspace_bytes(const DeviceLayer& layer, const FamilyLayer* own, const RunShape& shape) const override {
+    return buffers(layer, *static_cast<const UpcastLayer*>(own), pass_tokens(layer, shape.tokens), nullptr, nullptr);
+  }
+
+  void enqueue(const DeviceLayer& layer, const FamilyLayer* own, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream, StageMarks* marks) const override {
+    const int step = pass_tokens(layer, shape.tokens);
+    for (int first = 0; first < shape.tokens; first += step) {
+      enqueue_pass(layer, *static_cast<const UpcastLayer*>(own), shape, batch, first, std::min(step, shape.tokens - first), stream, marks);
+    }
+  }
+
+ private:
+  static int pass_tokens(const DeviceLayer& layer, int tokens) { return std::min(tokens, kMaxPairs / layer.top_k); }
+
+  /// Lays the workspace out; @returns its bytes.
+  static size_t buffers(const DeviceLayer& layer, const UpcastLayer& own, int tokens, void* workspace, Pass* pass) {
+    const size_t pairs = static_cast<size_t>(tokens) * layer.top_k;
+    const size_t x_rows = layer.b12x.shared_fc1_quantizer ? static_cast<size_t>(tokens) : pairs;
+    const size_t x_bytes = aligned(x_rows * own.w13.chunks * 128);
+    const size_t act_bytes = aligned(pairs * own.w2.chunks * 128);
+    if (pass != nullptr) {
+      auto* base = static_cast<uint8_t*>(workspace);
+      pass->x_rows = base;
+      pass->act_rows = base + x_bytes;
+      pass->fc2 = reinterpret_cast<float*>(base + x_bytes + act_bytes);
+    }
+    return x_bytes + act_bytes + aligned(pairs * layer.hidden * sizeof(float));
+  }
+
+  static void enqueue_pass(const DeviceLayer& layer, const UpcastLayer& own, const RunShape& shape, const DeviceBatch& batch, int first, int tokens, cudaStream_t stream, StageMarks* marks) {
+    Pass pass;
+    pass.tokens = tokens;
+    pass.top_k = layer.top_k;
+    pass.hidden = layer.hidden;
+    pass.intermediate = layer.intermediate;
+    pass.experts = layer.experts;
+    pass.sm_count = layer.sm_count;
+    pass.gated = layer.gated;
+    pass.shared_x = layer.b12x.shared_fc1_quantizer;
+    pass.overlapped = marks == nullptr;  // a stage's end can be seen only where the next kernel waits for it
+    pass.activation = layer.activation;
+    pass.swiglu_alpha = layer.swiglu_alpha;
+    pass.swiglu_limit = layer.swiglu_limit;
+    pass.quantizer = shape.kernel == MOE_KERNEL_DIRECT_MICRO ? BlockQuantizer::kDirectMicro : layer.gated ? BlockQuantizer::kB12xFast : BlockQuantizer::kB12xExact;
+    pass.inverts_scale = shape.kernel == MOE_KERNEL_DIRECT_MICRO;
+    pass.fc1_quantizer = layer.b12x.fc1_quantizer;
+    pass.fc1_multiplier = layer.b12x.fc1_multiplier;
+    pass.fc2_quantizer = layer.b12x.fc2_quantizer;
+    pass.fc2_multiplier = layer.b12x.fc2_multiplier;
+    pass.w13 = own.w13;
+    pass.w2 = own.w2;
+    const int64_t pair = static_cast<int64_t>(first) * layer.top_k;
+    const int64_t x_row = pass.shared_x ? first : pair;
+    const auto at = [](auto* base, int64_t offset) { return base == nullptr ? nullptr : base + offset; };
+    pass.x = batch.x + static_cast<int64_t>(first) * layer.hidden;
+    pass.topk_ids = batch.topk_ids + pair;
+    pass.topk_weights = batch.topk_weights + pair;
+    pass.y = batch.y + static_cast<int64_t>(first) * layer.hidden;
+    pass.x_q = at(batch.x_q, x_row * (layer.hidden / 2));
+    pass.x_sf = at(batch.x_sf, x_row * (layer.hidden / 16));
+    pass.fc1_tap = at(batch.fc1, pair * (layer.gated ? 2 : 1) * layer.intermediate);
+    pass.act_tap = at(batch.act, pair * layer.intermediate);
+    pass.act_q = at(batch.act_q, pair * (layer.intermediate / 2));
+    pass.act_sf = at(batch.act_sf, pair * (layer.intermediate / 16));
+    buffers(layer, own, pass_tokens(layer, shape.tokens), batch.workspace, &pass);
+    if (batch.fc2 != nullptr) pass.fc2 = batch.fc2 + pair * layer.hidden;  // the tap is what finalize reads
+
+    const Tuning chosen = choose_tuning(pass);
+    const auto mark = [&](const char* stage) {
+      if (marks != nullptr) marks->after(stage, stream);
+    };
+    enqueue_quantize(pass, stream);
+    mark("quantize");
+    enqueue_fc1(pass, or_chosen(tuning_override().fc1, chosen), stream);
+    mark("fc1");
+    enqueue_fc2(pass, or_chosen(tuning_override().fc2, chosen), stream);
+    mark("fc2");
+    enqueue_finalize(pass, stream);
+    mark("finalize");
+  }
+};
+
+}  // namespace
+}  // namespace hopper
+
+const KernelFamily& b12x_upcast() {
+  static const hopper::Upcast family;
+  return family;
+}
+
+}  // namespace moe::cuda
