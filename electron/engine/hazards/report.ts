@@ -3,15 +3,14 @@ import { AppError } from '../../contract/errors';
 import type { HazardReport } from '../../contract/hazards';
 import type { Contract, LayerSummary } from '../../contract/layer';
 import type { Checkpoint } from '../checkpoint/checkpoint';
-import type { LayerPlan, ProjectionPlan } from '../checkpoint/layer-plan';
-import { type LoadedLayer, loadLayer, type Merge } from '../layer/load-layer';
-import { readScale } from '../layer/scales';
+import type { LayerPlan } from '../checkpoint/layer-plan';
+import { loadLayer, type Merge } from '../layer/load-layer';
 import type { NativeBinding, RuleLimits, TaskOptions } from '../native/binding';
 import type { Source } from '../run/source';
 import { layerTensor } from '../tensors/layer-tensors';
-import { addRounding, Census, e4m3Of, noRounding, type Rounding } from './census';
 import { bySeverity, detectHazards, emptyReport, joinReports } from './detect';
-import { layerFacts, type MergeFacts } from './facts';
+import { layerFacts } from './facts';
+import { mergeFacts } from './merge-facts';
 import { refusedLayer, refusedScalars } from './refused';
 
 export interface CheckpointOptions {
@@ -83,69 +82,6 @@ async function oneLayer(
 const meansActivations = ({ quantization }: Checkpoint, { prefix }: LayerPlan): boolean =>
   !quantization.exclude.matches(`${prefix}.0.up_proj`) && quantization.expertAlgo(`${prefix}.0.up_proj`) === 'nvfp4';
 
-/** Small-form scalars of gate and up, and what the second rounding did: with `column-0` the loader leaves block scales as they are. */
-async function mergeFacts(
-  binding: NativeBinding,
-  checkpoint: Checkpoint,
-  layer: LoadedLayer,
-  task: TaskOptions,
-): Promise<MergeFacts> {
-  const { plan, report, merge: rule } = layer;
-  const facts: MergeFacts = {
-    rule,
-    differing: report.differingGateUp,
-    rescaledBlockScales: report.rescaledBlockScales,
-    ratio: null,
-    rounding: null,
-  };
-  if (!plan.gate || facts.differing === 0) return facts;
-  const small = async ({ s2 }: ProjectionPlan) =>
-    Float32Array.from(
-      await Promise.all(
-        s2.map(async (tensor) => {
-          const value = readScale(tensor, await checkpoint.file(tensor.file, binding), 'weight', plan.convention);
-          return plan.convention === 'small' ? value : 1 / value;
-        }),
-      ),
-    );
-  const gate = await small(plan.gate);
-  const up = await small(plan.up);
-  const ratio = Float64Array.from(gate, (value, expert) => value / up[expert]!);
-  const rounding = rule === 'max' ? await secondRounding(binding, checkpoint, plan, gate, up, task) : null;
-  return { ...facts, ratio, rounding };
-}
-
-async function secondRounding(
-  binding: NativeBinding,
-  checkpoint: Checkpoint,
-  plan: LayerPlan,
-  gate: Float32Array,
-  up: Float32Array,
-  task: TaskOptions,
-): Promise<Rounding> {
-  const { native } = await loadLayer(checkpoint, plan.index, binding, { merge: 'column-0', ...task });
-  const named = (name: string) => native.tensors().find((tensor) => tensor.info().name === name)!;
-  const e4m3 = e4m3Of(binding);
-  let sum = noRounding();
-  for (const [half, own, row0] of [
-    ['up', up, 0],
-    ['gate', gate, plan.shape.intermediate],
-  ] as const) {
-    const range = { row0, rows: plan.shape.intermediate };
-    const census = new Census(
-      await binding.blockCensus(named('w13_weight_scale'), named('w13_weight'), range, task),
-      e4m3,
-      true,
-    );
-    const other = half === 'up' ? gate : up;
-    for (let expert = 0; expert < plan.shape.experts; expert++) {
-      if (own[expert]! >= other[expert]!) continue;
-      sum = addRounding(sum, census.rounded(expert, Math.fround(own[expert]! / other[expert]!)));
-    }
-  }
-  return sum;
-}
-
 export interface SourceOptions {
   summary: LayerSummary;
   /** the configuration says NVFP4 activations */
@@ -157,11 +93,12 @@ export interface SourceOptions {
 /** The layer that a window looks at, live or recorded, with its prepared parameters. */
 export async function sourceHazards(
   binding: NativeBinding,
-  source: Pick<Source, 'shape' | 'contract' | 'layerTensors'>,
+  source: Pick<Source, 'shape' | 'contract' | 'layerTensors' | 'mergeFacts'>,
   { summary, meantActivations, rules }: SourceOptions,
   task: TaskOptions = {},
 ): Promise<HazardReport> {
-  const { merge, differingGateUp: differing, rescaledBlockScales } = summary;
+  const { merge: rule, differingGateUp: differing, rescaledBlockScales } = summary;
+  const merged = { rule, differing, rescaledBlockScales, ratio: null, rounding: null };
   const report = detectHazards(
     await layerFacts(
       binding,
@@ -171,7 +108,7 @@ export async function sourceHazards(
         contract: source.contract,
         quantization: summary.hybrid.possible ? 'nvfp4' : 'w4a16',
         meantActivations,
-        merge: { rule: merge, differing, rescaledBlockScales, ratio: null, rounding: null },
+        merge: (await source.mergeFacts(task)) ?? merged,
         rules,
         tensors: await source.layerTensors(),
       },

@@ -7,7 +7,8 @@ import type { Decision, Threshold } from '../../contract/layer';
 import type { Workload } from '../../contract/session';
 import { CausesContext, measureCauses } from '../analysis/causes';
 import { sideHistory } from '../analysis/history';
-import type { CancelFlag } from '../native/binding';
+import type { MergeFacts } from '../hazards/facts';
+import type { CancelFlag, TaskOptions } from '../native/binding';
 import type { HistoryPlace, ResumNoise, ResumOptions } from '../native/history-binding';
 import type { LoadHistory } from '../native/routing-binding';
 import { layerTensor, setOfParameter } from '../tensors/layer-tensors';
@@ -228,6 +229,10 @@ export class LiveSource implements Source {
       from: 'the loaded layer',
       close: async () => undefined,
     };
+  }
+
+  async mergeFacts(task: TaskOptions): Promise<MergeFacts | null> {
+    return (await this.runtime.options.mergeFacts?.(task)) ?? null;
   }
 
   async counterfactuals(index: number, cancel?: CancelFlag): Promise<Counterfactuals | Unavailable> {

@@ -2,6 +2,7 @@
 import { AppError } from '../../contract/errors';
 import type { Device } from '../../contract/session';
 import { Checkpoint } from '../checkpoint/checkpoint';
+import { mergeFacts } from '../hazards/merge-facts';
 import { loadLayer } from '../layer/load-layer';
 import { readRouter } from '../layer/router';
 import { resolveThreshold } from '../layer/threshold';
@@ -117,6 +118,7 @@ export class NativeLoader implements LayerLoader {
         rules,
         rulesId: rules.limits.id,
         router,
+        mergeFacts: (measuring) => mergeFacts(binding, checkpoint, layer, measuring),
       },
       task,
     );

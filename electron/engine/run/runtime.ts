@@ -3,6 +3,7 @@ import type { Side } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { Decision, LayerShape, LayerSummary, Path, Threshold } from '../../contract/layer';
 import type { Device } from '../../contract/session';
+import type { MergeFacts } from '../hazards/facts';
 import { type LoadedLayer, summarizeLayer } from '../layer/load-layer';
 import { Wrapper, type WrapperOptions } from '../layer/wrapper';
 import type {
@@ -46,6 +47,8 @@ export interface RuntimeOptions extends Omit<WrapperOptions, 'prepared'> {
   router: Router;
   /** id of the rule file that `rules` came from */
   rulesId: string;
+  /** measures what merging gate and up did; absent for a layer without its checkpoint */
+  mergeFacts?: (task: TaskOptions) => Promise<MergeFacts>;
 }
 
 export class LayerRuntime {

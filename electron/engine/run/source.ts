@@ -7,6 +7,7 @@ import type { BatchDetail, Cause, Side } from '../../contract/batch';
 import type { SideHistory } from '../../contract/element';
 import type { Decision, LayerShape, Path } from '../../contract/layer';
 import type { TensorDescriptor } from '../../contract/tensor';
+import type { MergeFacts } from '../hazards/facts';
 import type { CancelFlag, CheckpointLayer, NativeTensor, TaskOptions } from '../native/binding';
 import type { HistoryPlace, ResumNoise, ResumOptions } from '../native/history-binding';
 import type { LoadHistory } from '../native/routing-binding';
@@ -109,6 +110,8 @@ export interface Source {
   whyNoModel(): Promise<string>;
   /** The weights of the layer; to be closed. Throws what opening a checkpoint throws, `unsupported` where there are none. */
   modelLayer(task: TaskOptions, signal: AbortSignal): Promise<ModelLayer>;
+  /** What merging gate and up did to their scales; null where the checkpoint's own are not known. */
+  mergeFacts(task: TaskOptions): Promise<MergeFacts | null>;
   /** Measured now, or as recorded. */
   counterfactuals(index: number, cancel?: CancelFlag): Promise<Counterfactuals | Unavailable>;
   /** Rows per expert of batches 0..count-1 at least. */

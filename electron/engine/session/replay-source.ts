@@ -226,6 +226,10 @@ export class ReplaySource implements Source {
     };
   }
 
+  async mergeFacts(): Promise<null> {
+    return null;
+  }
+
   async counterfactuals(index: number): Promise<Counterfactuals | Unavailable> {
     const place = this.places[index]?.explanation ?? -1;
     if (place < 0) return { reason: 'No causes were measured for this batch when it was recorded.' };

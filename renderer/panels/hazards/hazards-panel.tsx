@@ -1,16 +1,11 @@
 /** Hazards: what is wrong or risky in the scales of the layer, most severe first. */
-import {
-  type Finding,
-  type HazardCheck,
-  type HazardReport,
-  type Severity,
-  severities,
-} from '../../../electron/contract/hazards';
+import { type Finding, type HazardReport, type Severity, severities } from '../../../electron/contract/hazards';
 import { ExportButtons } from '../../charts/export-buttons';
 import { Block, EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
 import { useConnection } from '../../stores/connection';
 import { type Column, tableCsv } from '../../tables/columns';
 import { DataTable } from '../../tables/data-table';
+import { Checks } from './checks';
 import { openInScales } from './commands';
 import { FindingCard } from './finding-card';
 import { expertsText, shortMeasured } from './measured';
@@ -31,7 +26,7 @@ const columns: readonly Column<Finding>[] = [
   {
     id: 'place',
     header: 'where',
-    width: '108px',
+    width: '128px',
     kind: 'text',
     value: ({ projection, tensor }) => projection ?? tensor?.replace(/^.*\//, '') ?? 'layer',
   },
@@ -50,26 +45,6 @@ const columns: readonly Column<Finding>[] = [
     kind: 'text',
     value: shortMeasured,
     render: (finding) => <span title={shortMeasured(finding)}>{shortMeasured(finding)}</span>,
-  },
-];
-
-const checkColumns: readonly Column<HazardCheck>[] = [
-  {
-    id: 'outcome',
-    header: 'outcome',
-    width: '92px',
-    kind: 'text',
-    value: ({ outcome }) => outcome,
-    render: ({ outcome }) => <span className={`outcome ${outcome}`}>{outcome.replace('-', ' ')}</span>,
-  },
-  { id: 'id', header: 'hazard', width: '196px', kind: 'text', value: ({ id }) => id },
-  {
-    id: 'what',
-    header: 'looked at, or why not',
-    width: '1fr',
-    kind: 'text',
-    value: ({ what }) => what,
-    render: ({ what }) => <span title={what}>{what}</span>,
   },
 ];
 
@@ -132,14 +107,7 @@ function Findings({ report, where }: { report: HazardReport; where: string }) {
           />
         </Block>
         <Block title="Checked" note="every hazard that was looked for" className="hazards-checks">
-          <DataTable
-            label="Checks"
-            testId="hazards-checks"
-            columns={checkColumns}
-            rows={checks}
-            rowId={({ id }) => id}
-            empty="Nothing was looked at."
-          />
+          <Checks checks={checks} />
         </Block>
       </div>
       <aside className="hazards-side" aria-label="Finding">

@@ -24,7 +24,10 @@ const names: Readonly<Record<string, string>> = {
   maxTokens: 'reached up to',
   factorFc1: 'factor on FC1',
   factorFc2: 'factor on FC2',
-  largestRatio: 'largest ratio',
+  differing: 'experts with two scales',
+  rescaledBlockScales: 'block scales rounded again',
+  largestRatio: 'largest ratio of the two',
+  multiplierOverDivider: 'multiplier over divider',
   bitsOfRange: 'range lost',
 };
 const units: Readonly<Record<string, string>> = { maxTokens: 'tokens', bitsOfRange: 'bits' };

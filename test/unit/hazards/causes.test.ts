@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadBinding } from '../../../electron/engine/native/load';
+import { memoryEngine } from '../../contract/memory-engine';
 import {
   changeBytes,
   changeTensors,
@@ -181,7 +182,24 @@ test('gate and up with different weight_scale_2: what the second rounding costs,
   expect(found).toMatchObject({ severity: 'warning', experts: [2], measured: { differing: 1 } });
   expect(found.measured.meanRelativeError).toBeGreaterThan(0.005);
   expect(found.measured.worstRelativeError).toBeLessThanOrEqual(1 / 16);
-  expect(only(await look(path, 'clean', 'column-0'), 'gate-up-scales-differ').severity).toBe('error');
+  const column0 = only(await look(path, 'clean', 'column-0'), 'gate-up-scales-differ');
+  expect(column0.severity).toBe('error');
+
+  // A window that has the checkpoint open measures the same; a recording of it knows the merged scales only.
+  const { client, close } = memoryEngine();
+  await client.request('checkpoint.open', { path });
+  const inWindow = async () => only(await client.request('hazards.list', {}), 'gate-up-scales-differ');
+  await client.request('layer.load', { contract: 'clean', merge: 'max', threshold: 64 });
+  expect(await inWindow()).toEqual(found);
+  const session = join(folder.path, 'merged.moesession');
+  await client.request('session.record', { path: session, taps: false });
+  await client.request('session.stopRecording', {});
+  await client.request('layer.load', { contract: 'clean', merge: 'column-0', threshold: 64 });
+  expect(await inWindow()).toEqual(column0);
+  await client.request('session.open', { path: session });
+  const { differing, rescaledBlockScales } = found.measured;
+  expect((await inWindow()).measured).toEqual({ differing, rescaledBlockScales });
+  await close();
 });
 
 test('input scales that differ by expert', async () => {

@@ -44,7 +44,9 @@ async function lookAt(prepared: PreparedLayer, change: Record<string, (tensor: N
       return layerTensor(setOfParameter(name), change[name]?.(tensor) ?? tensor);
     }),
   ];
-  const source = { shape: layer.plan.shape, contract: prepared.contract, layerTensors: async () => tensors };
+  const { shape } = layer.plan;
+  const { contract } = prepared;
+  const source = { shape, contract, layerTensors: async () => tensors, mergeFacts: async () => null };
   const summary = summarizeLayer(layer, prepared);
   const report = await sourceHazards(loadBinding(), source, { summary, meantActivations: true, rules: null });
   return { ...report, findings: report.findings.filter(({ id }) => /^H[56]/.test(id)) };
@@ -149,7 +151,12 @@ test('a recording without weights whose scales are 0 and 2^-9: nothing that only
     .tensors()
     .filter((tensor) => !tensor.info().name.endsWith('_weight'))
     .map((tensor) => layerTensor('checkpoint', tensor.info().name === 'w2_weight_scale' ? planted : tensor));
-  const source = { shape: layer.plan.shape, contract: 'clean' as const, layerTensors: async () => tensors };
+  const { shape } = layer.plan;
+  const source = {
+    ...{ shape, contract: 'clean' as const },
+    layerTensors: async () => tensors,
+    mergeFacts: async () => null,
+  };
   const summary = summarizeLayer(layer, await prepare('clean'));
   const { findings } = await sourceHazards(loadBinding(), source, { summary, meantActivations: true, rules: null });
   expect(findings.map(({ id, measured }) => [id, measured.subnormal])).toEqual([['stored-subnormal-scales', 200]]);
