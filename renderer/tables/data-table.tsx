@@ -25,13 +25,22 @@ export interface DataTableProps<Row> {
 }
 
 const rowHeight = 22;
+/** of a column that takes what is left */
+const leastWidth = 60;
 
 export function DataTable<Row>(props: DataTableProps<Row>) {
   const { label, columns, rows, rowId, selected = null, onSelect, onOpen, empty } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const [sort, setSort] = useState<Sort | null>(props.initialSort ?? null);
   const sorted = useMemo(() => sortRows(rows, columns, sort), [rows, columns, sort]);
-  const template = columns.map(({ width }) => (width.endsWith('fr') ? `minmax(60px, ${width})` : width)).join(' ');
+  const template = columns
+    .map(({ width }) => (width.endsWith('fr') ? `minmax(${leastWidth}px, ${width})` : width))
+    .join(' ');
+  // Not max-content: a long text would widen its own row alone, and its cells would leave their columns.
+  const minWidth = columns.reduce(
+    (sum, { width }) => sum + (width.endsWith('fr') ? leastWidth : Number.parseFloat(width)),
+    0,
+  );
   const virtual = useVirtualizer({
     count: sorted.length,
     getScrollElement: () => scroller.current,
@@ -85,7 +94,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
       onKeyDown={onKeyDown}
       ref={scroller}
     >
-      <div className="data-head" role="row" style={{ gridTemplateColumns: template }}>
+      <div className="data-head" role="row" style={{ gridTemplateColumns: template, minWidth }}>
         {columns.map((column) => (
           <div
             key={column.id}
@@ -106,7 +115,7 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           {empty}
         </div>
       ) : (
-        <div className="data-body" style={{ height: virtual.getTotalSize() }}>
+        <div className="data-body" style={{ height: virtual.getTotalSize(), minWidth }}>
           {virtual.getVirtualItems().map((item) => {
             const row = sorted[item.index]!;
             return (

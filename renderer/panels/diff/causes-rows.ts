@@ -50,8 +50,9 @@ export function shareText(share: number): string {
   return `${(share * 100).toFixed(2)} %`;
 }
 
+/** Both ends in percent, without the sign. */
 export function intervalText([low, high]: readonly [number, number]): string {
-  return `${(low * 100).toFixed(2)} to ${(high * 100).toFixed(2)} %`;
+  return low === 0 && high === 0 ? '0' : `${(low * 100).toFixed(2)} to ${(high * 100).toFixed(2)}`;
 }
 
 /** What bars are drawn over: 0 to 100 %, wider where a share or its interval goes beyond. */

@@ -43,8 +43,8 @@ function columnsOf(domain: { low: number; high: number }): readonly Column<Cause
     },
     {
       id: 'bar',
-      header: 'of the squared error',
-      width: '150px',
+      header: 'of the error',
+      width: '96px',
       kind: 'text',
       value: ({ share }) => share,
       render: (row) => <ShareBar row={row} domain={domain} />,
@@ -52,7 +52,7 @@ function columnsOf(domain: { low: number; high: number }): readonly Column<Cause
     {
       id: 'share',
       header: 'share',
-      width: '76px',
+      width: '72px',
       kind: 'number',
       value: ({ share }) => share,
       render: ({ share }) => shareText(share),
@@ -60,7 +60,8 @@ function columnsOf(domain: { low: number; high: number }): readonly Column<Cause
     {
       id: 'interval',
       header: '95 % interval',
-      width: '132px',
+      unit: '%',
+      width: '116px',
       kind: 'number',
       value: ({ interval }) => interval?.[0] ?? null,
       render: ({ interval }) => (interval ? intervalText(interval) : <span className="muted">-</span>),
@@ -68,7 +69,7 @@ function columnsOf(domain: { low: number; high: number }): readonly Column<Cause
     {
       id: 'alone',
       header: 'NRMSE alone',
-      width: '88px',
+      width: '86px',
       kind: 'number',
       value: ({ nrmseAlone }) => nrmseAlone,
       render: ({ nrmseAlone }) => (nrmseAlone === null ? <span className="muted">-</span> : formatError(nrmseAlone)),
@@ -88,7 +89,7 @@ export function CausesView({ found, name }: { found: DiffExplanation; name: stri
   return (
     <Block
       title={`Why ${sideTitles[found.a]} and ${sideTitles[found.b]} differ`}
-      note={`output of ${tokens} ${tokens === 1 ? 'token' : 'tokens'}: NRMSE ${formatError(total.nrmse)}, squared error ${formatError(total.energy)}`}
+      note={`NRMSE ${formatError(total.nrmse)}`}
       className="causes-block"
       actions={
         <>
@@ -123,7 +124,8 @@ export function CausesView({ found, name }: { found: DiffExplanation; name: stri
           </p>
         )}
         <p className="muted cause-text">
-          A share is what the squared error loses when that cause alone is undone and everything is computed again;
+          A share is what the squared error of the output ({formatError(total.energy)} over {tokens}{' '}
+          {tokens === 1 ? 'token' : 'tokens'}) loses when that cause alone is undone and everything is computed again;
           shares, interaction and rest are 100 %.
           {tokens > 1 && ' Intervals: tokens resampled 1000 times.'} Weights: {layer}.
         </p>

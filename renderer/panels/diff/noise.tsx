@@ -49,6 +49,7 @@ export function NoiseBlock({ diff }: { diff: Diff }) {
     }
   };
   const shown = noise?.of === key ? noise.found : null;
+  const { repeat: reason } = diff.cannot;
   return (
     <Block
       title="Noise floor"
@@ -62,6 +63,7 @@ export function NoiseBlock({ diff }: { diff: Diff }) {
               aria-label="Runs of each side"
               aria-invalid={runs === null}
               title={`1 to ${mostRuns} runs of each side, each with another order of its contributions`}
+              disabled={reason !== ''}
               value={text}
               size={3}
               onChange={(event) => setText(event.target.value)}
@@ -72,7 +74,13 @@ export function NoiseBlock({ diff }: { diff: Diff }) {
               Cancel
             </button>
           ) : (
-            <button type="button" className="button small" disabled={runs === null} onClick={repeat}>
+            <button
+              type="button"
+              className="button small"
+              disabled={runs === null || reason !== ''}
+              title={reason || undefined}
+              onClick={repeat}
+            >
               Repeat
             </button>
           )}
@@ -80,17 +88,18 @@ export function NoiseBlock({ diff }: { diff: Diff }) {
       }
     >
       {error && <ErrorState error={error} onDismiss={() => setError(null)} />}
-      {shown ? <NoiseFigures noise={shown} /> : !error && <NoiseHint running={running} />}
+      {shown ? <NoiseFigures noise={shown} /> : !error && <NoiseHint running={running} reason={reason} />}
     </Block>
   );
 }
 
-function NoiseHint({ running }: { running: boolean }) {
+function NoiseHint({ running, reason }: { running: boolean; reason: string }) {
   return (
     <p className="muted noise-text">
       {running
         ? 'Each run adds its contributions in another order.'
-        : 'Runs both sides again with other accumulation seeds, and takes sums of a sample in other orders and in fp64.'}
+        : reason ||
+          'Runs both sides again with other accumulation seeds, and takes sums of a sample in other orders and in fp64.'}
     </p>
   );
 }

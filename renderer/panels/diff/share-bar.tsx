@@ -10,7 +10,7 @@ interface ShareBarProps {
 export function ShareBar({ row: { name, share, interval, kind }, domain: { low, high } }: ShareBarProps) {
   const at = (value: number) => ((value - low) / (high - low)) * 100;
   const span = (from: number, to: number) => ({ left: `${at(from)}%`, width: `${at(to) - at(from)}%` });
-  const label = `${name}: ${shareText(share)}${interval ? `, 95 % interval ${intervalText(interval)}` : ''}`;
+  const label = `${name}: ${shareText(share)}${interval ? `, 95 % interval ${intervalText(interval)} %` : ''}`;
   return (
     <span className={`share-bar ${kind}`} role="img" aria-label={label} title={label}>
       <span className="share-fill" style={span(Math.min(0, share), Math.max(0, share))} />

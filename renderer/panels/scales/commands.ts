@@ -15,7 +15,8 @@ const noLayer = () => (useConnection.getState().engine?.layer ? null : 'No layer
 /** @throws AppError `missing-tensor` with the ids there are. */
 async function findTensor(id: string) {
   const { batch } = useSelection.getState();
-  const tensors = await ask('tensor.list', batch === null ? {} : { batch });
+  // The list of a live batch comes from running it: only its own tensors need that.
+  const tensors = await ask('tensor.list', id.startsWith('batch/') && batch !== null ? { batch } : {});
   const tensor = tensors.find((candidate) => candidate.id === id);
   if (tensor) return tensor;
   const expected = `one of ${tensors.map((candidate) => candidate.id).join(', ')}`;

@@ -60,6 +60,9 @@ export function agreement({ verdict, candidates }: LayoutSearch, stored: string)
   return winner.order === stored && winner.halves === 'as-said' && !winner.padded ? 'as stored' : 'differs';
 }
 
+/** Three decimals, and no minus before what is written as zero. */
+const measureText = (measure: number | null | undefined): string =>
+  measure === null || measure === undefined ? '' : measure.toFixed(3).replace(/^-(0\.000)$/, '$1');
 const measureOf = ({ nrmse, coupling, rowShare }: LayoutCandidate) => nrmse ?? coupling ?? rowShare;
 const measureNames: Record<LayoutSearch['evidence'], [string, string]> = {
   structure: ['between rows', 'share of the variance of log scale that lies between rows'],
@@ -103,7 +106,7 @@ function Ranking({ found, stored }: { found: LayoutSearch; stored: string }) {
                     ? probabilityText(candidate.probability)
                     : 'same'}
               </td>
-              <td className="number">{candidate.possible ? measureOf(candidate)?.toFixed(3) : ''}</td>
+              <td className="number">{candidate.possible ? measureText(measureOf(candidate)) : ''}</td>
             </tr>
           ))}
         </tbody>
