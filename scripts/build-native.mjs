@@ -1,9 +1,12 @@
-// Builds native/ with CMake and Ninja into build/native: addon, providers, C++ tests.
+// Builds native/ with CMake and Ninja into build/native: addon, providers, C++ tests, and with --cuda the cuda provider.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { failureOf, runChild } from './toolchain/child.mjs';
+import { checkCudaLibrary } from './toolchain/cuda-library.mjs';
+import { cudaDefinitions, ensureCudaTools } from './toolchain/cuda-tools.mjs';
 import { ensureDebianPackages, findProgram } from './toolchain/debian.mjs';
 import { isMain, tellAndExit } from './toolchain/entry.mjs';
 import { withLock } from './toolchain/lock.mjs';
@@ -49,35 +52,46 @@ function listFiles(folder) {
 
 /** The CMake target of the addon with the built-in providers, which is all that running needs. */
 const addonTarget = 'moescope_addon';
+const cudaTargets = ['moescope_cuda', 'moescope_cuda_check'];
+const cudaLibrary = join(output, 'providers', 'libmoescope_cuda.so');
+/** Hopper, and the family of RTX Blackwell (sm_120, sm_121). */
+const cudaArchitectures = [90, 120];
 
 /**
  * Configures when needed and builds; does nothing slow when everything is up to date (Ninja decides).
- * @param {{ tests?: boolean }} options tests: the C++ tests, and the libraries they load, too.
+ * @param {{ tests?: boolean, cuda?: boolean }} options tests: the C++ tests, and the libraries they load, too; cuda: the cuda
+ *   provider too, minutes when it is built for the first time; where nvcc is not found one line says so.
  * @returns {Promise<void>}
  * @throws Error with the compiler's last words when the build fails.
  */
-export async function buildNative({ tests = false } = {}) {
+export async function buildNative({ tests = false, cuda = false } = {}) {
   if (!existsSync(join(source, 'CMakeLists.txt')))
     throw new Error('native/CMakeLists.txt is missing: this checkout is not complete');
-  const headers = {
+  const definitions = {
     NODE_ADDON_API_DIR: inRepository('node_modules/node-addon-api'),
     NODE_API_HEADERS_DIR: inRepository('node_modules/node-api-headers/include'),
   };
-  for (const folder of Object.values(headers)) {
+  for (const folder of Object.values(definitions)) {
     if (!existsSync(folder)) throw new Error(`${folder} is missing; run: npm ci`);
   }
   await ensureDebianPackages('build the native part', tools);
+  const why = cuda ? await ensureCudaTools() : undefined;
+  if (why) console.log(`cuda: ${why}, the cuda provider is not built`);
+  const withCuda = cuda && !why;
+  Object.assign(definitions, cudaDefinitions());
 
   mkdirSync(output, { recursive: true });
   const lock = `${output}.lock`;
-  await withLock(lock, () => configureAndBuild(headers, tests ? [] : [addonTarget]), {
+  const targets = [tests ? 'all' : addonTarget, ...(withCuda ? cudaTargets : [])];
+  await withLock(lock, () => configureAndBuild(definitions, targets), {
     waiting: () => console.log('native: another build is running, waiting'),
   });
+  if (withCuda) console.log(`cuda: ${checkCudaLibrary(cudaLibrary, cudaArchitectures)}`);
 }
 
-async function configureAndBuild(headers, targets) {
+async function configureAndBuild(definitions, targets) {
   const configure = ['-S', source, '-B', output, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release'];
-  for (const [name, value] of Object.entries(headers)) configure.push(`-D${name}=${value}`);
+  for (const [name, value] of Object.entries(definitions)) configure.push(`-D${name}=${value}`);
   // Globs in CMake see new files only when it runs again, so the list of files is part of what it was run with.
   const wanted = createHash('sha256')
     .update(JSON.stringify([configure, process.env.CXX ?? '', listFiles(source)]))
@@ -121,4 +135,9 @@ const excerpt = (output) =>
     .slice(-60)
     .join('\n');
 
-if (isMain(import.meta.url)) await tellAndExit(() => buildNative({ tests: true }));
+if (isMain(import.meta.url)) {
+  await tellAndExit(() => {
+    const { values } = parseArgs({ options: { cuda: { type: 'boolean', default: false } } });
+    return buildNative({ tests: true, cuda: values.cuda });
+  });
+}

@@ -3,7 +3,12 @@
 // graphs, events and errors, so that a family only enqueues work and never allocates, waits or copies to the host.
 #pragma once
 
+// The host side and its tests are compiled without CUDA's headers too, which declare the same type.
+#if __has_include(<cuda_runtime_api.h>)
 #include <cuda_runtime_api.h>
+#else
+using cudaStream_t = struct CUstream_st*;
+#endif
 
 #include <cstddef>
 #include <cstdint>

@@ -81,6 +81,9 @@ async function fetchInto(folder) {
   }
 }
 
+/** Where the headers are, or will be once they are fetched: the folder that holds cutlass/ and cute/. */
+export const cutlassFolder = () => process.env.CUTLASS_DIR || join(cacheFolder(), `cutlass-${pinnedCutlass.version}`);
+
 /**
  * Include folders of the pinned CUTLASS headers: CUTLASS_DIR if set, else the pinned wheel's, fetched on first use into the
  * cache folder. Safe to call from several processes at once.
@@ -95,7 +98,7 @@ export async function ensureCutlass() {
     }
     return [own];
   }
-  const folder = join(cacheFolder(), `cutlass-${pinnedCutlass.version}`);
+  const folder = cutlassFolder();
   const waiting = () => console.log('cutlass: another process is fetching the headers, waiting');
   await withLock(
     `${cacheFolder('locks')}/cutlass`,

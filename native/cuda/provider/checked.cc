@@ -1,0 +1,101 @@
+#include "cuda/provider/checked.h"
+
+#include <array>
+#include <cstdio>
+
+#include "core/error/error.h"
+
+namespace moe::cuda {
+namespace {
+
+std::string named(Runtime& runtime, CudaStatus code) {
+  return std::string(runtime.error_name(code)) + " (" + runtime.error_text(code) + ")";
+}
+
+}  // namespace
+
+bool is_fault(CudaStatus code) {
+  switch (code) {
+    case 214:  // cudaErrorECCUncorrectable
+    case 220:  // cudaErrorNvlinkUncorrectable
+    case 226:  // cudaErrorContained
+    case status::kIllegalAddress:
+    case 702:  // cudaErrorLaunchTimeout
+    case 709:  // cudaErrorContextIsDestroyed
+    case 710:  // cudaErrorAssert
+    case 714:  // cudaErrorHardwareStackError
+    case 715:  // cudaErrorIllegalInstruction
+    case 716:  // cudaErrorMisalignedAddress
+    case 717:  // cudaErrorInvalidAddressSpace
+    case 718:  // cudaErrorInvalidPc
+    case status::kLaunchFailure:
+    case 721:  // cudaErrorTensorMemoryLeak
+    case 999:  // cudaErrorUnknown
+      return true;
+    default: return false;
+  }
+}
+
+std::string bytes_text(uint64_t bytes) {
+  constexpr std::array<const char*, 4> kUnits = {"B", "KiB", "MiB", "GiB"};
+  auto value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), unit == 3 ? "%.2f %s" : "%.0f %s", value, kUnits[unit]);
+  return text.data();
+}
+
+void check(Runtime& runtime, CudaStatus code, const std::string& doing) {
+  if (code == status::kSuccess) return;
+  if (is_fault(code)) {
+    throw Error(code::kDeviceLost, "the GPU reported " + named(runtime, code) + " while " + doing + "; restart the engine to use the GPU again",
+                {{"subject", std::string("provider cuda")}, {"remedy", std::string("restart the engine")}});
+  }
+  if (code == status::kMemoryAllocation) throw Error(code::kOutOfMemory, "the GPU has no memory left while " + doing);
+  if (code == status::kNoKernelImage) {
+    throw Error(code::kUnsupported, "the cuda provider holds no kernel for this GPU (" + named(runtime, code) + " while " + doing + ")");
+  }
+  throw Error(code::kInternal, named(runtime, code) + " while " + doing);
+}
+
+DeviceMemory::DeviceMemory(Runtime& runtime, size_t bytes, const std::string& what) : runtime_(&runtime), bytes_(bytes) {
+  if (bytes == 0) return;
+  const CudaStatus code = runtime.allocate(&memory_, bytes);
+  if (code == status::kSuccess) return;
+  memory_ = nullptr;
+  if (code != status::kMemoryAllocation) check(runtime, code, "allocating " + what);
+  runtime.take_last_error();  // else the next launch would report it
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  const bool known = runtime.memory_info(&free_bytes, &total_bytes) == status::kSuccess;
+  throw Error(code::kOutOfMemory, "the GPU has no memory for " + what,
+              {{"subject", what}, {"expected", bytes_text(bytes) + " free"}, {"found", known ? bytes_text(free_bytes) + " free of " + bytes_text(total_bytes) : std::string("less")}});
+}
+
+DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {
+  std::swap(runtime_, other.runtime_);
+  std::swap(memory_, other.memory_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+void DeviceMemory::release() {
+  if (memory_ != nullptr) runtime_->free(memory_);
+  memory_ = nullptr;
+  bytes_ = 0;
+}
+
+OwnedStream make_stream(Runtime& runtime) {
+  Stream stream = nullptr;
+  check(runtime, runtime.create_stream(&stream), "creating a stream");
+  return {runtime, stream};
+}
+
+OwnedEvent make_event(Runtime& runtime) {
+  Event event = nullptr;
+  check(runtime, runtime.create_event(&event), "creating an event");
+  return {runtime, event};
+}
+
+}  // namespace moe::cuda

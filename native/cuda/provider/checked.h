@@ -1,0 +1,74 @@
+// From CUDA status codes to errors with a code and a sentence, and CUDA handles that free themselves.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cuda/provider/runtime.h"
+
+namespace moe::cuda {
+
+/// True for errors after which nothing works in this process's CUDA context: faults of a kernel, a lost or reset device.
+bool is_fault(CudaStatus code);
+
+/// "1.50 GiB", "300 MiB", "12 KiB".
+std::string bytes_text(uint64_t bytes);
+
+/// Throws unless `code` is success. @param doing completes "while ..."; @throws Error `device-lost` for a fault,
+/// `out-of-memory`, `unsupported` when the library has no kernel for the device, else `internal`; all name the CUDA error.
+void check(Runtime& runtime, CudaStatus code, const std::string& doing);
+
+/// Device memory; movable, freed with the object. Freeing after a fault fails, which is of no consequence.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  /// @param what named in the error. @throws Error `out-of-memory` with the size wanted and what is free.
+  DeviceMemory(Runtime& runtime, size_t bytes, const std::string& what);
+  ~DeviceMemory() { release(); }
+  DeviceMemory(DeviceMemory&& other) noexcept : runtime_(other.runtime_), memory_(std::exchange(other.memory_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept;
+  DeviceMemory(const DeviceMemory&) = delete;
+  DeviceMemory& operator=(const DeviceMemory&) = delete;
+
+  void release();
+  uint8_t* data() const { return static_cast<uint8_t*>(memory_); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  Runtime* runtime_ = nullptr;
+  void* memory_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+/// A stream, event or executable graph that destroys itself.
+template <class Handle, CudaStatus (Runtime::*destroy)(Handle)>
+class Owned {
+ public:
+  Owned() = default;
+  Owned(Runtime& runtime, Handle handle) : runtime_(&runtime), handle_(handle) {}
+  ~Owned() {
+    if (handle_ != nullptr) (runtime_->*destroy)(handle_);
+  }
+  Owned(Owned&& other) noexcept : runtime_(other.runtime_), handle_(std::exchange(other.handle_, nullptr)) {}
+  Owned& operator=(Owned&& other) noexcept {
+    std::swap(runtime_, other.runtime_);
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  Handle get() const { return handle_; }
+
+ private:
+  Runtime* runtime_ = nullptr;
+  Handle handle_ = nullptr;
+};
+using OwnedStream = Owned<Stream, &Runtime::destroy_stream>;
+using OwnedEvent = Owned<Event, &Runtime::destroy_event>;
+using OwnedGraph = Owned<GraphExec, &Runtime::destroy_graph>;
+
+OwnedStream make_stream(Runtime& runtime);
+OwnedEvent make_event(Runtime& runtime);
+
+}  // namespace moe::cuda
