@@ -1,6 +1,7 @@
 // The routed pairs of a batch, sorted by expert: how a grouped GEMM sees it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
