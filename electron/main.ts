@@ -71,7 +71,7 @@ if (given.test || app.requestSingleInstanceLock({ ...given })) {
 } else app.quit();
 
 function start(): void {
-  const engine = new EngineSupervisor(() => utilityEngine(utilityProcess, built.engineProcess));
+  const engine = new EngineSupervisor(() => utilityEngine(utilityProcess, app, built.engineProcess));
   const settings = openSettings(join(app.getPath('userData'), 'settings.json'), say);
   const page = session.defaultSession;
   denyPermissions(page);

@@ -17,19 +17,58 @@ interface Forks {
   fork(modulePath: string, args: string[], options: object): UtilityProcess;
 }
 
-/** Only after `ready`. @param utilityProcess of the module `electron`. */
-export function utilityEngine(utilityProcess: Forks, entry: string): EngineProcess<MessagePortMain> {
-  const child = utilityProcess.fork(entry, [], {
-    serviceName: 'MoEscope engine',
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+interface Gone {
+  name?: string;
+  exitCode: number;
+}
+
+/** The part of Electron's `app` that tells how child processes end. */
+interface Ends {
+  on(event: 'child-process-gone', listener: (event: unknown, gone: Gone) => void): unknown;
+  off(event: 'child-process-gone', listener: (event: unknown, gone: Gone) => void): unknown;
+}
+
+const serviceName = 'MoEscope engine';
+
+/** How long `child-process-gone` may come after `exit`, milliseconds. */
+const goneWithinMs = 1000;
+
+/**
+ * Only after `ready`. @param utilityProcess, @param app of the module `electron`.
+ *
+ * Electron 22 gives `exit` the code 0 when it sees the broken connection before the process's end: a killed engine would
+ * seem to have ended well. `child-process-gone` has the code that the system gave, so an unasked 0 waits for it.
+ */
+export function utilityEngine(utilityProcess: Forks, app: Ends, entry: string): EngineProcess<MessagePortMain> {
+  const child = utilityProcess.fork(entry, [], { serviceName, stdio: ['ignore', 'ignore', 'inherit'] });
+  let asked = false;
   return {
-    post: (message, port) => child.postMessage(message, port === undefined ? [] : [port]),
+    post: (message, port) => {
+      if ((message as { type?: unknown }).type === 'end') asked = true;
+      child.postMessage(message, port === undefined ? [] : [port]);
+    },
     onMessage: (listener) => {
       child.on('message', listener);
     },
     onExit: (listener) => {
-      child.once('exit', (code) => listener({ code, signal: signalOf(code) }));
+      let known: number | undefined;
+      let limit: NodeJS.Timeout | undefined;
+      const tell = (code: number | null) => {
+        clearTimeout(limit);
+        app.off('child-process-gone', onGone);
+        listener({ code, signal: code === null ? null : signalOf(code) });
+      };
+      const onGone = (_event: unknown, gone: Gone) => {
+        if (gone.name !== serviceName) return;
+        known = gone.exitCode;
+        if (limit !== undefined) tell(known);
+      };
+      app.on('child-process-gone', onGone);
+      child.once('exit', (code) => {
+        if (code !== 0 || asked) tell(code);
+        else if (known !== undefined) tell(known);
+        else limit = setTimeout(() => tell(null), goneWithinMs);
+      });
     },
     kill: () => child.kill(),
   };

@@ -166,7 +166,7 @@ export function describeEnd(
   running: string[],
   fatal: AppErrorData | undefined,
 ): AppErrorData {
-  const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`;
+  const how = exit.signal !== null ? `signal ${exit.signal}` : `exit code ${exit.code ?? 'unknown'}`;
   const doing = running.length === 0 ? 'while idle' : `while running ${[...new Set(running)].join(', ')}`;
   const said = fatal === undefined ? '' : `: ${fatal.message}`;
   return {
