@@ -8,6 +8,8 @@ namespace {
 /// Pairs of one block: a thread each, so that a warp's order and the warps' order are pair order.
 constexpr int kChunk = 1024;
 constexpr int kWarps = kChunk / 32;
+/// Chunks that scan_chunks reads before it writes the first: their loads are on the way together.
+constexpr int kScanStep = 16;
 
 constexpr int chunks_of(int pairs) { return (pairs + kChunk - 1) / kChunk; }
 
@@ -92,10 +94,15 @@ __global__ void __launch_bounds__(kChunk) scan_chunks(int32_t* counts, int chunk
   extern __shared__ int32_t totals[];
   for (int e = threadIdx.x; e < experts; e += kChunk) {
     int sum = 0;
-    for (int chunk = 0; chunk < chunks; ++chunk) {
-      const int count = counts[chunk * experts + e];
-      counts[chunk * experts + e] = sum;
-      sum += count;
+    for (int first = 0; first < chunks; first += kScanStep) {
+      int count[kScanStep];
+#pragma unroll
+      for (int i = 0; i < kScanStep; ++i) count[i] = first + i < chunks ? counts[(first + i) * experts + e] : 0;
+#pragma unroll
+      for (int i = 0; i < kScanStep; ++i) {
+        if (first + i < chunks) counts[(first + i) * experts + e] = sum;
+        sum += count[i];
+      }
     }
     totals[e] = sum;
   }
