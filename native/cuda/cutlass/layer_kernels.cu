@@ -1,0 +1,94 @@
+// The small kernels: weights upcast once, arrays of the grouped GEMMs, the fc2 tap.
+#include "cuda/cutlass/quantized_chunk.cuh"
+#include "cuda/kernels/launch_check.h"
+
+namespace moe::cuda::cutlass_path {
+namespace {
+
+constexpr int kThreads = 256;
+
+unsigned blocks_for(int64_t threads) { return static_cast<unsigned>((threads + kThreads - 1) / kThreads); }
+
+/// A thread a block of 16 weights.
+__global__ void __launch_bounds__(kThreads) upcast_weights(DeviceOperand weights, int64_t blocks, uint16_t* out) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (index >= blocks) return;
+  const int row_blocks = weights.k / kBlock;
+  const int64_t row = index / row_blocks;
+  const int block = static_cast<int>(index - row * row_blocks);
+  const int64_t expert = row / weights.n;
+  const int n = static_cast<int>(row - expert * weights.n);
+  const uint8_t byte = weights.scales[expert * static_cast<int64_t>(weights.scale_plane_bytes) + scale_offset_128x4(n, block, (row_blocks + 3) / 4)];
+  const __half2 sf = __half2half2(__float2half_rn(e4m3_decode(byte)));
+  const uint2 codes = *reinterpret_cast<const uint2*>(weights.packed + index * (kBlock / 2));
+  uint32_t words[8];
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    __half2 first;
+    __half2 second;
+    e2m1x4_decode((i < 2 ? codes.x : codes.y) >> (16 * (i % 2)) & 0xFFFFU, first, second);
+    const float2 low = __half22float2(__hmul2(first, sf));  // at most 6 * 448, 6 significant bits: exact in fp16
+    const float2 high = __half22float2(__hmul2(second, sf));
+    words[2 * i] = bf16x2_encode(low.x, low.y);
+    words[2 * i + 1] = bf16x2_encode(high.x, high.y);
+  }
+  auto* to = reinterpret_cast<uint4*>(out + index * kBlock);
+  to[0] = make_uint4(words[0], words[1], words[2], words[3]);
+  to[1] = make_uint4(words[4], words[5], words[6], words[7]);
+}
+
+__device__ void fill_group(const GroupSource& source, const DeviceExpertRows& sorted, int expert) {
+  const int64_t first = sorted.offsets[expert];
+  const int rows = sorted.offsets[expert + 1] - static_cast<int>(first);
+  const int64_t row_bytes = source.fp4 ? source.k / 2 : source.k * 2;
+  const void* weights = source.weights + static_cast<int64_t>(expert) * source.n * row_bytes;
+  const void* tokens = source.rows + first * row_bytes;
+  const GroupArrays& arrays = source.arrays;
+  arrays.shape[expert] = source.fp4 ? GroupShape{rows, source.n, source.k} : GroupShape{source.n, rows, source.k};
+  arrays.a[expert] = source.fp4 ? tokens : weights;
+  arrays.b[expert] = source.fp4 ? weights : tokens;
+  arrays.d[expert] = source.out + first * source.n;
+  arrays.stride_a[expert] = source.k;
+  arrays.stride_b[expert] = source.k;
+  arrays.stride_d[expert] = source.n;
+  if (!source.fp4) return;
+  const int64_t tile_bytes = 512LL * ((source.k + 63) / 64);  // of 128 rows
+  arrays.sfa[expert] = source.row_scales + sorted.tile_offsets[expert] * tile_bytes;
+  arrays.sfb[expert] = source.weight_scales + static_cast<int64_t>(expert) * static_cast<int64_t>(source.weight_scale_plane);
+}
+
+__global__ void group_arrays(GroupSource fc1, GroupSource fc2, int experts, DeviceExpertRows sorted) {
+  const int expert = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (expert >= experts) return;
+  fill_group(fc1, sorted, expert);
+  fill_group(fc2, sorted, expert);
+}
+
+__global__ void __launch_bounds__(kThreads) fc2_tap(const uint16_t* fc2, const int32_t* row_of_pair, int64_t elements, int hidden, float* tap) {
+  const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (index >= elements) return;
+  const int64_t pair = index / hidden;
+  tap[index] = bf16_decode(fc2[static_cast<int64_t>(row_of_pair[pair]) * hidden + (index - pair * hidden)]);
+}
+
+}  // namespace
+
+void enqueue_upcast_weights(const DeviceOperand& weights, int experts, uint16_t* out, cudaStream_t stream) {
+  const int64_t blocks = static_cast<int64_t>(experts) * weights.n * (weights.k / kBlock);
+  upcast_weights<<<blocks_for(blocks), kThreads, 0, stream>>>(weights, blocks, out);
+  check_launch("upcast of the weights");
+}
+
+void enqueue_group_arrays(const GroupSource& fc1, const GroupSource& fc2, int experts, const DeviceExpertRows& rows, cudaStream_t stream) {
+  constexpr int kGroupThreads = 128;
+  group_arrays<<<(experts + kGroupThreads - 1) / kGroupThreads, kGroupThreads, 0, stream>>>(fc1, fc2, experts, rows);
+  check_launch("arrays of the grouped GEMMs");
+}
+
+void enqueue_fc2_tap(const uint16_t* fc2, const int32_t* row_of_pair, int64_t pairs, int hidden, float* tap, cudaStream_t stream) {
+  const int64_t elements = pairs * hidden;
+  fc2_tap<<<blocks_for(elements), kThreads, 0, stream>>>(fc2, row_of_pair, elements, hidden, tap);
+  check_launch("fc2 tap");
+}
+
+}  // namespace moe::cuda::cutlass_path
