@@ -20,6 +20,8 @@ export function attach(client: EngineClient): void {
   });
   client.on('state', takeState);
   client.on('batches', ({ rows, total, dropped }) => {
+    // A run that begins again has the numbers of the one before: another contract, a reset.
+    if (total === 0 && useRun.getState().total > 0) startOver();
     addRows(rows, total, dropped);
     stats.request();
   });
@@ -40,14 +42,19 @@ function sourceOf(engine: EngineState | null): string {
   return JSON.stringify([engine.source, engine.session?.path, engine.checkpoint?.path, engine.layer?.prefix]);
 }
 
+/** Forgets all batches and the one selected. */
+function startOver(): void {
+  clearRun();
+  void selectBatch(null);
+}
+
 function takeState(engine: EngineState): void {
   const before = useConnection.getState().engine;
   const known = useRun.getState().total;
   useConnection.setState({ engine });
   const anew = sourceOf(before) !== sourceOf(engine) || engine.batches < known;
   if (anew) {
-    clearRun();
-    void selectBatch(null);
+    startOver();
     useSelection.setState({ tensor: null, element: null });
   }
   if (engine.batches > 0 && (anew || engine.source === 'replay')) void fetchNewest(engine.batches);

@@ -31,7 +31,7 @@ function columnsOf(domain: { low: number; high: number }): readonly Column<Cause
     {
       id: 'cause',
       header: 'cause',
-      width: '1fr',
+      width: '5fr',
       kind: 'text',
       value: ({ name }) => name,
       render: ({ name, kind }) => (
@@ -44,7 +44,7 @@ function columnsOf(domain: { low: number; high: number }): readonly Column<Cause
     {
       id: 'bar',
       header: 'of the error',
-      width: '96px',
+      width: '2fr',
       kind: 'text',
       value: ({ share }) => share,
       render: (row) => <ShareBar row={row} domain={domain} />,

@@ -55,7 +55,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
   {
     id: 'stage',
     header: 'stage',
-    width: '190px',
+    width: '160px',
     kind: 'text',
     value: (row) => stageTitles[row.stage],
     render: (row) => (
@@ -94,7 +94,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
   {
     id: 'codes',
     header: 'codes differ',
-    width: '104px',
+    width: '132px',
     kind: 'number',
     value: (row) => row.comparison?.codes?.differingCodes ?? null,
     render: (row) => (row.comparison?.codes ? codesText(row.comparison.codes) : <span className="muted">-</span>),

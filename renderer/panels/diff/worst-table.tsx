@@ -20,18 +20,18 @@ export function worstColumns(diff: Pick<Diff, 'a' | 'b'>): readonly Column<Worst
   const side = (id: 'a' | 'b'): Column<Worst> => ({
     id,
     header: sideTitles[diff[id]],
-    width: '78px',
+    width: '72px',
     kind: 'number',
     value: (row) => row[id],
     render: (row) => shortValue(row[id]),
   });
   return [
-    whole('token', '48px'),
-    whole('slot', '42px'),
+    whole('token', '46px'),
+    whole('slot', '38px'),
     whole('expert', '52px'),
     side('a'),
     side('b'),
-    whole('row', '48px'),
+    whole('row', '46px'),
     whole('column', '58px'),
   ];
 }

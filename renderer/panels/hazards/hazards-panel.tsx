@@ -26,7 +26,7 @@ const columns: readonly Column<Finding>[] = [
   {
     id: 'place',
     header: 'where',
-    width: '128px',
+    width: '144px',
     kind: 'text',
     value: ({ projection, tensor }) => projection ?? tensor?.replace(/^.*\//, '') ?? 'layer',
   },

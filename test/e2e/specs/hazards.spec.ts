@@ -19,3 +19,13 @@ test('hazards follow the contract that is loaded, and one opens in Scales at its
   await app.idle();
   await expect(app.page.getByTestId('panel-scales')).toContainText('b12x/w13_weight_scale_2');
 });
+
+test('another contract begins a run: no batch of the one before stays selected', async ({ app }) => {
+  await app.command('run.step', { tokens: 4 });
+  await app.command('batch.select', { batch: 0 });
+  await app.idle();
+  await expect(app.page.getByText('No batch selected')).toHaveCount(0);
+  await app.command('layer.load', { contract: 'clean' });
+  await app.idle();
+  await expect(app.page.getByText('No batch selected')).toBeVisible();
+});

@@ -27,3 +27,33 @@ test('b12x against CUTLASS is a ratio map, and an expert can be chosen', async (
   await expect(panel.locator('canvas').first()).toBeVisible();
   await expect(panel).toContainText('w2_cutlass_weight_scale');
 });
+
+test('every layout is tried on a block-scale tensor, and the order it is stored in explains it best', async ({
+  app,
+}) => {
+  const { page } = app;
+  const layouts = page.getByTestId('scales-layouts');
+  const ranking = page.getByRole('table', { name: 'Layouts, best first' });
+  const tried = async (tensor: string) => {
+    await app.command('scales.open', { tensor });
+    await app.idle();
+    await expect(layouts).toHaveCount(0);
+    await page.getByRole('button', { name: 'Try every layout' }).click();
+    await app.idle();
+    await expect(layouts).toHaveAttribute('data-verdict', 'certain');
+    await expect(layouts).toContainText('stored as its layout says');
+    return ranking.getByRole('row').nth(1);
+  };
+  // The checkpoint's scales are linear, those of b12x lie in 128x4 tiles.
+  await expect(await tried('checkpoint/w2_weight_scale')).toContainText(/^linear> 99.9 %/);
+  await expect(await tried('b12x/w13_weight_scale')).toContainText(/^128x4 swizzle/);
+  // linear, 128x4, 8x4, transposed and the copied 6D view at least, each with what it explains.
+  expect(await ranking.getByRole('row').count()).toBeGreaterThan(5);
+  await expect(layouts).toContainText('nibble order of the weights');
+  await expect(page.getByRole('button', { name: 'Copy the ranking as JSON' })).toBeVisible();
+
+  await app.command('scales.open', { tensor: 'checkpoint/w13_weight_scale_2' });
+  await app.idle();
+  await expect(page.getByRole('button', { name: 'Try every layout' })).toHaveCount(0);
+  await expect(app.command('scales.layouts')).rejects.toThrow(/Only block scales have layouts/);
+});

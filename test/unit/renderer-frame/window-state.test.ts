@@ -69,6 +69,17 @@ describe('stores over a client', () => {
   });
 });
 
+describe('a run that begins again', () => {
+  it('takes nothing along of the batches before, which had the same numbers', async () => {
+    await ask('run.step', { tokens: 5 });
+    await selectBatch(3);
+    await ask('run.reset', {});
+    await vi.waitFor(() => expect(useRun.getState().total).toBe(0));
+    expect(useRun.getState().recent).toEqual([]);
+    expect(useSelection.getState()).toMatchObject({ batch: null, detail: null });
+  });
+});
+
 describe('links and undo', () => {
   it('a link gives back the whole view', () => {
     useView.setState({ panel: 'diff', timeline: { first: 10, last: 500, follow: false } });
