@@ -1,36 +1,20 @@
 // FC1, its activation and the quantization of FC2's input, from the quantized rows of x to fp16 rows of code * SF.
 #include "cuda/hopper/launch_grouped.cuh"
+#include "cuda/hopper/quantized_activation.cuh"
 #include "cuda/hopper/stream.cuh"
-#include "cuda/kernels/activation.cuh"
-#include "cuda/kernels/quantize.cuh"
 
 namespace moe::cuda::hopper {
 namespace {
 
 struct Fc1Work {
   StreamWork stream;
-  Activation activation;
-  BlockQuantizer quantizer;
-  bool inverts_scale;
-  int intermediate, act_chunks;
-  const float *multiplier, *act_quantizer;
-  uint8_t* act_rows;
-  float *fc1_tap, *act_tap;
-  uint8_t *act_q, *act_sf;
+  Fc1Output out;
 };
-
-__device__ __forceinline__ BlockScale block_scale(BlockQuantizer quantizer, float peak, float global_scale) {
-  switch (quantizer) {
-    case BlockQuantizer::kB12xFast: return choose_block_scale<BlockQuantizer::kB12xFast>(peak, global_scale);
-    case BlockQuantizer::kB12xExact: return choose_block_scale<BlockQuantizer::kB12xExact>(peak, global_scale);
-    default: return choose_block_scale<BlockQuantizer::kDirectMicro>(peak, global_scale);
-  }
-}
 
 /// One warp, one pair, one unit: lane = FC1 row of the unit. Gated: lanes 0..15 hold up, 16..31 gate of the same 16 rows of
 /// I, one block; relu2: 32 rows of I, two blocks.
 template <bool kGated>
-__device__ __forceinline__ void finish_unit(const Fc1Work& work, float fc1, int unit, int pair, float global_scale) {
+__device__ __forceinline__ void finish_unit(const Fc1Output& work, float fc1, int unit, int pair, float global_scale) {
   const int lane = static_cast<int>(threadIdx.x % 32);
   const int row = kGated ? unit * 16 + lane % 16 : unit * 32 + lane;  // of I
   const bool inside = row < work.intermediate;                        // relu2's last unit may be half a unit
@@ -46,10 +30,8 @@ __device__ __forceinline__ void finish_unit(const Fc1Work& work, float fc1, int 
 #pragma unroll
   for (int step = 8; step > 0; step /= 2) peak = fmaxf(peak, __shfl_xor_sync(0xFFFFFFFFU, peak, step));
   const BlockScale scale = block_scale(work.quantizer, peak, global_scale);
-  const uint32_t code = scale.empty ? 0U : e2m1_encode_software(__fmul_rn(act, scale.multiplier));
-  // code * SF: both factors and the product are exact in fp16.
-  const __half magnitude = __hmul(__ushort_as_half(static_cast<unsigned short>((code & 8U) << 12U | (code & 7U) << 9U)), __ushort_as_half(0x7400));
-  const __half value = __hmul(magnitude, __half(__nv_cvt_fp8_to_halfraw(scale.sf, __NV_E4M3)));
+  const uint32_t code = encode_with(scale, act);
+  const __half value = scaled_code(code, scale.sf);
   const bool stores = inside && (!kGated || lane < 16);
   if (stores) *reinterpret_cast<__half*>(work.act_rows + static_cast<size_t>(pair) * work.act_chunks * kRowChunkBytes + row_offset(row)) = value;
   const int intermediate = work.intermediate;
@@ -71,17 +53,16 @@ __global__ void __launch_bounds__(kWarps * 32, min_blocks(kRowGroups, kUnits)) f
   stream_items<kRowGroups, kUnits>(work.stream, [&](RowTile tile, int group, const uint16_t* pairs, const float* partials) {
     const int warp = static_cast<int>(threadIdx.x / 32);
     const int lane = static_cast<int>(threadIdx.x % 32);
-    const float multiplier = work.multiplier[tile.expert()];
-    float global_scale = work.act_quantizer[tile.expert()];
-    if (work.inverts_scale && global_scale != 0.0F) global_scale = __fdiv_rn(1.0F, global_scale);
+    const float multiplier = work.out.multiplier[tile.expert()];
+    const float global_scale = work.out.global_scale(tile.expert());
     for (int column = warp; column < tile.rows(); column += kWarps) {
       const int pair = pairs[tile.first() + column];
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
         const int unit = group * kUnits + u;
         if (unit >= work.stream.units) break;
-        const float sum = sum_partials<kRowGroups, kUnits>(partials, column, u * kUnitRows + lane);
-        finish_unit<kGated>(work, __fmul_rn(sum * kWeightFactor, multiplier), unit, pair, global_scale);
+        const float sum = sum_partials<kUnits>(partials, work.stream.tile_rows, column, u * kUnitRows + lane);
+        finish_unit<kGated>(work.out, __fmul_rn(sum * kWeightFactor, multiplier), unit, pair, global_scale);
       }
     }
   });
@@ -92,18 +73,7 @@ __global__ void __launch_bounds__(kWarps * 32, min_blocks(kRowGroups, kUnits)) f
 void enqueue_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream) {
   Fc1Work work{};
   work.stream = {pass.w13.data, pass.x_rows, pass.topk_ids, pass.w13.units, pass.w13.chunks, pass.pairs(), pass.experts, pass.shared_x ? pass.top_k : 1, 0, 0, 0, 0, 0};
-  work.activation = {pass.activation, pass.swiglu_alpha, pass.swiglu_limit};
-  work.quantizer = pass.quantizer;
-  work.inverts_scale = pass.inverts_scale;
-  work.intermediate = pass.intermediate;
-  work.act_chunks = pass.w2.chunks;
-  work.multiplier = pass.fc1_multiplier;
-  work.act_quantizer = pass.fc2_quantizer;
-  work.act_rows = pass.act_rows;
-  work.fc1_tap = pass.fc1_tap;
-  work.act_tap = pass.act_tap;
-  work.act_q = pass.act_q;
-  work.act_sf = pass.act_sf;
+  work.out = fc1_output(pass);
   with_tile(tuning, [&](auto groups, auto units) {
     if (pass.gated) {
       launch_grouped<groups.value, units.value>(fc1_kernel<groups.value, units.value, true>, work, pass, tuning, stream, "b12x-upcast FC1");

@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kWarps * 32, min_blocks(kRowGroups, kUnits)) f
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
         const int row = (group * kUnits + u) * kUnitRows + lane;
-        if (row < work.hidden) out[row] = __fmul_rn(sum_partials<kRowGroups, kUnits>(partials, column, u * kUnitRows + lane) * kWeightFactor, multiplier);
+        if (row < work.hidden) out[row] = __fmul_rn(sum_partials<kUnits>(partials, work.stream.tile_rows, column, u * kUnitRows + lane) * kWeightFactor, multiplier);
       }
     }
   });

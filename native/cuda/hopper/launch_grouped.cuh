@@ -18,6 +18,10 @@ constexpr int min_blocks(int row_groups, int units) { return row_groups * units 
 /// @param overlapped the kernel may start before the one before it ended (it calls grid_wait())
 template <class Work>
 void launch(void (*kernel)(Work), const Work& work, dim3 grid, int threads, int shared_bytes, bool overlapped, cudaStream_t stream, const char* name) {
+  // All kernels of a run ask for the same split of L1 and shared memory: an SM changes it only when idle, and then the next
+  // kernel could not start beside this one.
+  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared), name);
+  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes), name);
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attribute.val.programmaticStreamSerializationAllowed = 1;
@@ -65,7 +69,7 @@ void launch_grouped(void (*kernel)(Work), Work work, const Pass& pass, const Tun
   s.stage_bytes = stage_bytes_of(kUnits, s.stage_chunks, s.tile_rows);
   const int item_stages = (warp_chunks + s.stage_chunks - 1) / s.stage_chunks;
   const int64_t items = static_cast<int64_t>(s.tiles_capacity) * ((s.units + kUnits - 1) / kUnits);
-  const auto bytes_at = [&](int depth) { return stream_shared_bytes(kRowGroups, kUnits, depth, s.stage_bytes, s.experts, s.pairs, s.tiles_capacity); };
+  const auto bytes_at = [&](int depth) { return stream_shared_bytes(s.tile_rows, kUnits, depth, s.stage_bytes, s.experts, s.pairs, s.tiles_capacity); };
   const int wanted_blocks = tuning.blocks_per_sm * pass.sm_count;
   // A block that has one item only needs no more slots than the item has stages.
   int depth = std::min({tuning.depth, kMaxDepth, items <= wanted_blocks ? item_stages : kMaxDepth});
@@ -74,7 +78,6 @@ void launch_grouped(void (*kernel)(Work), Work work, const Pass& pass, const Tun
   s.depth = depth;
   const int shared_bytes = bytes_at(depth);
   if (shared_bytes > most) throw Error(code::kUnsupportedShape, std::string(name) + " needs " + std::to_string(shared_bytes) + " bytes of shared memory a block, the device has " + std::to_string(most));
-  check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes), name);
   const int blocks = static_cast<int>(std::min<int64_t>(items, wanted_blocks));
   launch(kernel, work, dim3(static_cast<unsigned>(blocks)), kWarps * 32, shared_bytes, pass.overlapped, stream, name);
 }

@@ -31,19 +31,20 @@ constexpr int stage_bytes_of(int units, int stage_chunks, int tile_rows) {
   return (stage_chunks * kChunkBytes * units + tile_rows * (stage_chunks * kRowChunkBytes + kRowPad) + 127) / 128 * 128;
 }
 
-/// Floats of one warp's partial sums: columns of 32 * units rows, padded against bank conflicts.
+/// Floats of one warp's partial sums: a column of 32 * units weight rows for each row of the tile, padded against bank
+/// conflicts.
 constexpr int partial_stride(int units) { return kUnitRows * units + 4; }
-constexpr int partial_floats(int row_groups, int units) { return 8 * row_groups * partial_stride(units); }
+constexpr int partial_floats(int tile_rows, int units) { return tile_rows * partial_stride(units); }
 
-constexpr int partials_bytes(int row_groups, int units, int experts) {
-  const int sums = 2 * kWarps * partial_floats(row_groups, units) * 4;
+constexpr int partials_bytes(int tile_rows, int units, int experts) {
+  const int sums = 2 * kWarps * partial_floats(tile_rows, units) * 4;
   const int routing = routing_scratch_bytes(experts, kWarps);
   return ((sums > routing ? sums : routing) + 127) / 128 * 128;
 }
 
 /// Where things lie in a block's dynamic shared memory: ring, partial sums, barriers, tiles, pairs.
-constexpr int stream_shared_bytes(int row_groups, int units, int depth, int stage_bytes, int experts, int pairs, int tiles) {
-  return kWarps * depth * stage_bytes + partials_bytes(row_groups, units, experts) + kWarps * kMaxDepth * 8 + 16 + tiles * 4 + (pairs + 7) / 8 * 16;
+constexpr int stream_shared_bytes(int tile_rows, int units, int depth, int stage_bytes, int experts, int pairs, int tiles) {
+  return kWarps * depth * stage_bytes + partials_bytes(tile_rows, units, experts) + kWarps * kMaxDepth * 8 + 16 + tiles * 4 + (pairs + 7) / 8 * 16;
 }
 
 /// Walks a warp's share of all items of a block.
@@ -59,10 +60,10 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int lane = static_cast<int>(threadIdx.x % 32);
   constexpr int kStride = partial_stride(kUnits);
-  constexpr int kFloats = partial_floats(kRowGroups, kUnits);
+  const int floats = partial_floats(work.tile_rows, kUnits);
   uint8_t* ring = shared + warp * work.depth * work.stage_bytes;
   uint8_t* sums = shared + kWarps * work.depth * work.stage_bytes;
-  uint8_t* tail = sums + partials_bytes(kRowGroups, kUnits, work.experts);
+  uint8_t* tail = sums + partials_bytes(work.tile_rows, kUnits, work.experts);
   const uint32_t barriers = shared_address(tail) + static_cast<uint32_t>(warp * kMaxDepth * 8);
   int* tile_count_at = reinterpret_cast<int*>(tail + kWarps * kMaxDepth * 8);
   const Routing routing{reinterpret_cast<RowTile*>(tail + kWarps * kMaxDepth * 8 + 16), reinterpret_cast<uint16_t*>(tail + kWarps * kMaxDepth * 8 + 16 + work.tiles_capacity * 4), tile_count_at};
@@ -199,27 +200,30 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
       }
     }
     // Two buffers: a warp writes one again only after the barrier of the item between, which all reach past their reading.
-    float* own = partials + (buffer * kWarps + warp) * kFloats;
+    float* own = partials + (buffer * kWarps + warp) * floats;
 #pragma unroll
     for (int t = 0; t < 2 * kUnits; ++t) {
 #pragma unroll
       for (int n = 0; n < kRowGroups; ++n) {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) own[(8 * n + 2 * q + i % 2) * kStride + 16 * t + g + i / 2 * 8] = c[t][n][i];
+        for (int i = 0; i < 4; ++i) {
+          const int column = 8 * n + 2 * q + i % 2;
+          if (column < work.tile_rows) own[column * kStride + 16 * t + g + i / 2 * 8] = c[t][n][i];
+        }
       }
     }
     __syncthreads();
-    epilogue(tile, at.unit, routing.pairs, partials + buffer * kWarps * kFloats);
+    epilogue(tile, at.unit, routing.pairs, partials + buffer * kWarps * floats);
     buffer ^= 1;
   }
 }
 
 /// The four partial sums of (column, row), added in warp order.
-template <int kRowGroups, int kUnits>
-__device__ __forceinline__ float sum_partials(const float* partials, int column, int row) {
+template <int kUnits>
+__device__ __forceinline__ float sum_partials(const float* partials, int tile_rows, int column, int row) {
   float sum = 0;
 #pragma unroll
-  for (int w = 0; w < kWarps; ++w) sum += partials[w * partial_floats(kRowGroups, kUnits) + column * partial_stride(kUnits) + row];
+  for (int w = 0; w < kWarps; ++w) sum += partials[w * partial_floats(tile_rows, kUnits) + column * partial_stride(kUnits) + row];
   return sum;
 }
 

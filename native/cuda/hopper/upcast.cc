@@ -38,16 +38,16 @@ struct UpcastLayer final : FamilyLayer {
 
 Tuning or_chosen(const Tuning& wanted, const Tuning& chosen) {
   const auto pick = [](int a, int b) { return a != 0 ? a : b; };
-  return {pick(wanted.row_groups, chosen.row_groups), pick(wanted.units, chosen.units), pick(wanted.stage_chunks, chosen.stage_chunks),
+  return {wanted.row_groups != 0 ? wanted.wide : chosen.wide, pick(wanted.row_groups, chosen.row_groups), pick(wanted.units, chosen.units), pick(wanted.stage_chunks, chosen.stage_chunks),
           pick(wanted.depth, chosen.depth), pick(wanted.blocks_per_sm, chosen.blocks_per_sm)};
 }
 
 /// By the mean rows of an expert that has any.
 Tuning choose_tuning(const Pass& pass) {
   const double rows = static_cast<double>(pass.pairs()) / std::min(pass.experts, pass.pairs());
-  if (rows <= 5) return {1, 1, 2, 4, 4};
-  if (rows <= 12) return {2, 1, 2, 3, 3};
-  return {4, 2, 2, 2, 2};
+  if (rows <= 5) return {false, 1, 1, 2, 4, 4};
+  if (rows <= 12) return {false, 2, 1, 2, 3, 3};
+  return {true, 8, 0, 0, 4, 2};
 }
 
 class Upcast final : public KernelFamily {
@@ -153,9 +153,11 @@ class Upcast final : public KernelFamily {
     };
     enqueue_quantize(pass, stream);
     mark("quantize");
-    enqueue_fc1(pass, or_chosen(tuning_override().fc1, chosen), stream);
+    const Tuning fc1 = or_chosen(tuning_override().fc1, chosen);
+    (fc1.wide ? enqueue_wide_fc1 : enqueue_fc1)(pass, fc1, stream);
     mark("fc1");
-    enqueue_fc2(pass, or_chosen(tuning_override().fc2, chosen), stream);
+    const Tuning fc2 = or_chosen(tuning_override().fc2, chosen);
+    (fc2.wide ? enqueue_wide_fc2 : enqueue_fc2)(pass, fc2, stream);
     mark("fc2");
     enqueue_finalize(pass, stream);
     mark("finalize");

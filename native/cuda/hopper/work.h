@@ -20,6 +20,7 @@ struct PackedOperand {
 
 /// How a grouped kernel is launched. Zero in an override means "as chosen".
 struct Tuning {
+  bool wide = false;     ///< wide.cuh's kernels, which take row_groups, depth and blocks_per_sm only
   int row_groups = 0;    ///< n8 tiles of rows an MMA pass holds: tiles of 8 * row_groups rows
   int units = 0;         ///< weight units a warp holds at once: 1 or 2
   int stage_chunks = 0;  ///< chunks of 64 k a ring slot holds
@@ -56,6 +57,8 @@ struct Pass {
 void enqueue_quantize(const Pass& pass, cudaStream_t stream);
 void enqueue_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
 void enqueue_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
+void enqueue_wide_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
+void enqueue_wide_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
 void enqueue_finalize(const Pass& pass, cudaStream_t stream);
 
 /// Copies an operand into fragment order. `scales` are E planes in 128x4 order.
