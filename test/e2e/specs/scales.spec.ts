@@ -57,3 +57,23 @@ test('every layout is tried on a block-scale tensor, and the order it is stored 
   await expect(page.getByRole('button', { name: 'Try every layout' })).toHaveCount(0);
   await expect(app.command('scales.layouts')).rejects.toThrow(/Only block scales have layouts/);
 });
+
+test('a pick leaves the histogram of codes alone: drawing its bars anew would hold up the answer', async ({ app }) => {
+  await app.command('scales.open', { tensor: 'b12x/w13_weight_scale', plane: 0, row: 1, column: 2 });
+  await app.idle();
+  const chart = app.page.getByRole('img', { name: /^E4M3 codes/ });
+  await expect(chart.locator('.recharts-bar-rectangle').first()).toBeAttached();
+  await chart.evaluate((element) => {
+    const changes: string[] = [];
+    Object.assign(window, { chartChanges: changes });
+    new MutationObserver((records) => changes.push(...records.map(({ type }) => type))).observe(element, {
+      subtree: true,
+      childList: true,
+      attributes: true,
+    });
+  });
+  await app.command('scales.pick', { plane: 0, row: 40, column: 7 });
+  await expect(app.page.getByTestId('scales-pick')).toContainText('0, 40, 7');
+  await app.idle();
+  expect(await app.page.evaluate(() => Reflect.get(window, 'chartChanges'))).toEqual([]);
+});
