@@ -37,10 +37,13 @@ RunInput batch_of(const Fields& fields) {
 
 Layer layer_of(const Fields& fields) { return CheckpointLayerWrap::native_of(fields.value("checkpoint"), fields.path("checkpoint")); }
 
+/// A side's model: the contract of its own, or the request's.
 explain::Spec spec_of(const Fields& fields, const Layer& layer, const char* key) {
   const Fields model(fields.value(key), fields.path(key));
-  return explain::documented(*layer, contract_from_name(fields.text("contract")), static_cast<moe_path>(to_choice(model.value("path"), model.path("path"), kPaths)),
-                             to_choice(model.value("kernel"), model.path("kernel"), kKernels), static_cast<int32_t>(model.integer("tileM", 0, 1 << 20)),
+  const moe_contract contract = contract_from_name(model.has("contract") ? model.text("contract") : fields.text("contract"));
+  const auto path = static_cast<moe_path>(to_choice(model.value("path"), model.path("path"), kPaths));
+  if (model.has("reference") && model.flag("reference")) return explain::exact(*layer, contract, path);
+  return explain::documented(*layer, contract, path, to_choice(model.value("kernel"), model.path("kernel"), kKernels), static_cast<int32_t>(model.integer("tileM", 0, 1 << 20)),
                              static_cast<int32_t>(model.integer("tileN", 0, 1 << 20)));
 }
 
@@ -52,13 +55,13 @@ explain::Cause cause_of(const Napi::Value& value, const std::string& where) {
   throw_usage(where, "the name of a cause", "\"" + name + "\"");
 }
 
-explain::Spec deviated(const Fields& fields, explain::Spec spec) {
-  if (!fields.has("deviations")) return spec;
-  const Napi::Value list = fields.value("deviations");
-  if (!list.IsArray()) throw_usage(fields.path("deviations"), "an array of deviations", describe(list));
+explain::Spec deviated(const Fields& fields, const char* key, explain::Spec spec) {
+  if (!fields.has(key)) return spec;
+  const Napi::Value list = fields.value(key);
+  if (!list.IsArray()) throw_usage(fields.path(key), "an array of deviations", describe(list));
   const auto array = list.As<Napi::Array>();
   for (uint32_t i = 0; i < array.Length(); ++i) {
-    const Fields one(array.Get(i), fields.path("deviations") + "[" + std::to_string(i) + "]");
+    const Fields one(array.Get(i), fields.path(key) + "[" + std::to_string(i) + "]");
     spec = explain::deviate(spec, {cause_of(one.value("cause"), one.path("cause")), static_cast<int>(one.integer("site", 0, 1)), static_cast<int>(one.integer("variant", 0, 2))});
   }
   return spec;
@@ -103,8 +106,8 @@ Napi::Value attribute_binding(const Napi::CallbackInfo& info) {
     const Fields fields(info[0], "request");
     const Layer layer = layer_of(fields);
     explain::AttributionRequest request;
-    request.a = deviated(fields, spec_of(fields, layer, "a"));
-    request.b = spec_of(fields, layer, "b");
+    request.a = deviated(fields, "deviations", spec_of(fields, layer, "a"));
+    request.b = deviated(fields, "deviationsB", spec_of(fields, layer, "b"));
     if (fields.has("observedA")) request.observed_a = *TensorWrap::native_of(fields.value("observedA"), fields.path("observedA"));
     if (fields.has("observedB")) request.observed_b = *TensorWrap::native_of(fields.value("observedB"), fields.path("observedB"));
     request.seed = to_u64(fields.value("seed"), fields.path("seed"));
@@ -223,7 +226,7 @@ Napi::Value run_deviating_binding(const Napi::CallbackInfo& info) {
   return promised(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "request");
     const Layer layer = layer_of(fields);
-    const explain::Spec spec = deviated(fields, spec_of(fields, layer, "model"));
+    const explain::Spec spec = deviated(fields, "deviations", spec_of(fields, layer, "model"));
     const uint64_t seed = to_u64(fields.value("seed"), fields.path("seed"));
     return AsyncTask<std::vector<Tensor>>::start(
         info.Env(), hooks_of(fields), [layer, input = batch_of(fields), spec, seed](const Task&) { return run_deviating(layer, input, spec, seed); },

@@ -228,7 +228,8 @@ Diagnosis diagnose(const Model& model, const RunInput& input, const Spec& docume
       std::erase(others, deviation);
       const double gain = search.fit(others).nats - chosen.misfit.nats;
       const double explained = segment.exact() ? std::min(1.0, gain / whole) : 1.0 - std::exp(-2 * gain / static_cast<double>(chosen.misfit.compared));
-      ranked.push_back({{deviation, {}, segment.end(), gain, explained}, search.stand_ins(chosen, deviation)});
+      Search::StandIns stand_ins = search.stand_ins(chosen, deviation);
+      ranked.push_back({{deviation, {}, segment.end(), gain, explained}, std::move(stand_ins)});
     }
     out.segments.push_back({segment.end(), chosen.misfit.compared, search.without_any().share(), chosen.misfit.share(), segment.floor().share()});
     spec = with_all(spec, chosen.deviations);

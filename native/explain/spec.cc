@@ -34,6 +34,24 @@ void set_reduction(Spec& spec, cpu::Reduction reduction) {
   }
 }
 
+/// The switches that a contract sets on a path.
+Spec with_scales_of(moe_contract contract, moe_path path) {
+  Spec spec;
+  const bool b12x = path == MOE_PATH_B12X;
+  for (GemmSpec& gemm : spec.gemm) {
+    gemm.reround = gemm.underflow = b12x && contract != MOE_CLEAN;
+    gemm.unit_scale = b12x && contract == MOE_UNIT_ALPHA;
+    gemm.divides_alpha = !b12x && contract == MOE_UNIT_ALPHA;
+  }
+  return spec;
+}
+
+void require_input_scales(const CheckpointLayer& layer) {
+  if (layer.has_input_scales()) return;
+  throw Error(code::kUnsupported, "the layer has no input scales (W4A16: weights only), so there are no two quantized pipelines to explain",
+              {{"subject", std::string("w13_input_scale")}, {"remedy", std::string("open a checkpoint with input scales")}});
+}
+
 [[noreturn]] void refuse(const Deviation& deviation) {
   throw Error(code::kUsage, std::string("cause ") + cause_name(deviation.cause) + " has no site " + std::to_string(deviation.site) + ", variant " + std::to_string(deviation.variant),
               {{"subject", std::string("deviation")}});
@@ -48,28 +66,34 @@ const char* cause_name(Cause cause) { return kNames[static_cast<size_t>(cause)];
 
 Spec documented(const CheckpointLayer& layer, moe_contract contract, moe_path path, int32_t kernel, int32_t tile_m, int32_t tile_n) {
   if (contract > MOE_CLEAN) throw Error(code::kUnsupported, std::string("contract ") + contract_name(contract) + " is an answer of the reference provider: it has no pipeline to explain", {{"subject", std::string("contract")}});
-  if (!layer.has_input_scales()) {
-    throw Error(code::kUnsupported, "the layer has no input scales (W4A16: weights only), so there are no two quantized pipelines to explain",
-                {{"subject", std::string("w13_input_scale")}, {"remedy", std::string("open a checkpoint with input scales")}});
-  }
+  require_input_scales(layer);
   moe_layer_desc shape{};
   shape.hidden = layer.shape.hidden;
   shape.intermediate = layer.shape.intermediate;
   shape.top_k = layer.shape.top_k;
   shape.gated = layer.shape.gated ? 1 : 0;
   const cpu::Arithmetic arithmetic = cpu::choose_arithmetic(shape, {path, kernel, tile_m, tile_n, true, cpu::chosen_reciprocal(), cpu::chosen_direct_micro_scale()});
-  Spec spec;
-  const bool b12x = path == MOE_PATH_B12X;
+  Spec spec = with_scales_of(contract, path);
   for (GemmSpec& gemm : spec.gemm) {
     set_quantizer(gemm, arithmetic.quantizer);
-    gemm.reround = gemm.underflow = b12x && contract != MOE_CLEAN;
-    gemm.unit_scale = b12x && contract == MOE_UNIT_ALPHA;
-    gemm.divides_alpha = !b12x && contract == MOE_UNIT_ALPHA;
     // b12x hands the small form to all its kernels; direct micro multiplies by it (hazard H3) unless told to divide.
     gemm.inverted = gemm.family == Family::kDirectMicro && !arithmetic.inverts_scale;
   }
   spec.rounds_fc1 = arithmetic.rounds_fc1;
   set_reduction(spec, arithmetic.reduction);
+  return spec;
+}
+
+Spec exact(const CheckpointLayer& layer, moe_contract contract, moe_path path) {
+  if (contract == MOE_IDEAL_PER_EXPERT || contract == MOE_WEIGHTS_ONLY) {
+    throw Error(code::kUnsupported,
+                contract == MOE_WEIGHTS_ONLY ? "weights-only does not quantize activations, and no cause stands for their quantization"
+                                             : "ideal-per-expert takes each expert's own input scale, and the model takes one for all experts, as both kernel families do",
+                {{"subject", std::string(contract_name(contract))}, {"remedy", std::string("compare with the contract ideal")}});
+  }
+  require_input_scales(layer);
+  Spec spec = contract == MOE_IDEAL ? Spec{} : with_scales_of(contract, path);
+  spec.rounds_act = false;
   return spec;
 }
 

@@ -78,6 +78,11 @@ struct Spec {
 /// kernel that does not belong to the path.
 Spec documented(const CheckpointLayer& layer, moe_contract contract, moe_path path, int32_t kernel, int32_t tile_m, int32_t tile_n);
 
+/// The fp64 reference (native/reference) as far as switches go: the scales of `contract` on `path`, or the checkpoint's own for
+/// MOE_IDEAL (`path` is then of no account), nothing rounded between the stages. fp64 against fp32 sums and the rounding of y to bf16
+/// are no switches. @throws Error `unsupported` as documented(), and for MOE_IDEAL_PER_EXPERT and MOE_WEIGHTS_ONLY.
+Spec exact(const CheckpointLayer& layer, moe_contract contract, moe_path path);
+
 /// One cause at one GEMM (site 0 or 1). Variants, counted from 0:
 ///   requantization            the other family of quantizer; IEEE divisions in fp32
 ///   reciprocal-approximation  fp32 reciprocals; fp32 reciprocals one ulp low

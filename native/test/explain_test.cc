@@ -65,6 +65,34 @@ TEST_CASE("the documented model has the bits of the cpu provider") {
   }
 }
 
+TEST_CASE("the exact model is the fp64 reference but for fp32 sums and the rounding of y") {
+  const MadeLayer made(true, true, 5, 96, 208);
+  const auto layer = made.assembled();
+  const explain::Model model(layer);
+  const RunInput batch = random_batch(layer->shape, 33, 3);
+  for (const moe_contract contract : {MOE_UNIT_ALPHA, MOE_ACTIVATION_ALPHA, MOE_CLEAN, MOE_IDEAL}) {
+    for (const moe_path path : {MOE_PATH_B12X, MOE_PATH_CUTLASS}) {
+      CAPTURE(contract);
+      CAPTURE(path);
+      const RunOutput run = reference_provider()->create_layer(source_of(layer, contract))->run(on(batch, path, path == MOE_PATH_B12X ? MOE_KERNEL_STATIC : MOE_KERNEL_CUTLASS, 128), {});
+      const Tensor& y = output(run, "y");
+      std::vector<double> wanted(static_cast<size_t>(y.rows * y.columns));
+      value_reader(y)(0, static_cast<int64_t>(wanted.size()), wanted.data());
+      const std::vector<uint16_t> modelled = model.run_output(explain::exact(*layer, contract, path), batch, 0);
+      double distance = 0;
+      double norm = 0;
+      for (size_t i = 0; i < wanted.size(); ++i) {
+        distance += std::pow(bf16_decode(modelled[i]) - wanted[i], 2);
+        norm += wanted[i] * wanted[i];
+      }
+      // A rounding to 8 significant bits moves a value by 2^-9 / sqrt(3) to 2^-8 / sqrt(3) of its size: 0.11 % to 0.23 %.
+      CHECK_LE(std::sqrt(distance / norm), 0.0023);
+    }
+  }
+  CHECK_THROWS_AS(explain::exact(*layer, MOE_WEIGHTS_ONLY, MOE_PATH_B12X), Error);
+  CHECK_THROWS_AS(explain::exact(*layer, MOE_IDEAL_PER_EXPERT, MOE_PATH_B12X), Error);
+}
+
 TEST_CASE("shares, interaction and rest are the whole, in chunks of tokens too") {
   const MadeLayer made(true, true, 5, 96, 208);
   const auto layer = made.assembled();
