@@ -25,6 +25,28 @@ test('a layer without batches, a layer without CUTLASS scales', async ({ app }) 
   await shots(app, 'threshold-0', ['batch', 'diff']);
 });
 
+test('what is measured when asked for: causes, noise floor, the history of an element, every layout', async ({
+  app,
+}) => {
+  test.setTimeout(180_000);
+  await app.command('run.threshold', { tokens: 64 });
+  await steps(app, [1, 16]);
+  await app.command('diff.setPair', { a: 'b12x', b: 'cutlass' });
+  await app.command('diff.causes');
+  await app.idle();
+  await shots(app, 'causes', ['diff']);
+  await app.page.getByRole('button', { name: 'Back to the map' }).click();
+  await app.page.getByRole('button', { name: 'Repeat' }).click();
+  await expect(app.page.getByTestId('diff-noise')).toBeVisible();
+  await shots(app, 'noise', ['diff']);
+  await app.command('diff.history', { token: 3, column: 17, slot: 1, element: 5 });
+  await app.idle();
+  await shots(app, 'history', ['diff']);
+  await app.command('scales.layouts', { tensor: 'b12x/w13_weight_scale' });
+  await app.idle();
+  await shots(app, 'layouts', ['scales']);
+});
+
 test('a recording without taps, the same with damaged tensors', async ({ app }) => {
   const path = join(pictureFolder(), 'a.moesession');
   await app.command('run.threshold', { tokens: 64 });
