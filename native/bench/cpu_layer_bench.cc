@@ -1,5 +1,8 @@
 // Times a random layer on the built-in cpu provider; or, with --kind read, how fast this machine reads memory.
 // Usage: cpu_layer_bench --kind direct-micro|static|dynamic|cutlass|read [--tokens T] [--runs N] ...
+#include <memory>
+#include <new>
+
 #include "bench/workload.h"
 #include "core/formats/bf16.h"
 #include "core/layout/scale_layout.h"
@@ -9,6 +12,15 @@
 namespace moe::bench {
 namespace {
 
+/// Bytes that start at a cache line, as loaded layers do.
+struct FreeBytes {
+  void operator()(uint8_t* bytes) const { ::operator delete[](bytes, std::align_val_t{64}); }
+};
+struct Bytes {
+  uint64_t size = 0;
+  std::unique_ptr<uint8_t[], FreeBytes> data;
+};
+
 /// Random codes, block scales 0.25 .. 3.75, and multipliers that keep activations near 1: contract clean, threshold 1.
 class RandomLayer {
  public:
@@ -17,10 +29,10 @@ class RandomLayer {
     const int64_t n1 = 2LL * o_.intermediate;
     weights(random, w13_, w13_sf_, n1, o_.hidden);
     weights(random, w2_, w2_sf_, o_.hidden, o_.intermediate);
-    add("w13_weight", "fp4", MOE_U8, {o_.experts, n1, o_.hidden / 2}, w13_.data(), w13_.size());
-    add("w2_weight", "fp4", MOE_U8, {o_.experts, o_.hidden, o_.intermediate / 2}, w2_.data(), w2_.size());
-    for (const char* name : {"w13_weight_scale", "w13_cutlass_weight_scale"}) add(name, "sf128x4", MOE_F8_E4M3, {o_.experts}, w13_sf_.data(), w13_sf_.size());
-    for (const char* name : {"w2_weight_scale", "w2_cutlass_weight_scale"}) add(name, "sf128x4", MOE_F8_E4M3, {o_.experts}, w2_sf_.data(), w2_sf_.size());
+    add("w13_weight", "fp4", MOE_U8, {o_.experts, n1, o_.hidden / 2}, w13_.data.get(), w13_.size);
+    add("w2_weight", "fp4", MOE_U8, {o_.experts, o_.hidden, o_.intermediate / 2}, w2_.data.get(), w2_.size);
+    for (const char* name : {"w13_weight_scale", "w13_cutlass_weight_scale"}) add(name, "sf128x4", MOE_F8_E4M3, {o_.experts}, w13_sf_.data.get(), w13_sf_.size);
+    for (const char* name : {"w2_weight_scale", "w2_cutlass_weight_scale"}) add(name, "sf128x4", MOE_F8_E4M3, {o_.experts}, w2_sf_.data.get(), w2_sf_.size);
     for (const char* name : {"input_global_scale", "fc2_input_scale", "w13_cutlass_a_gscale", "w2_cutlass_a_gscale"}) per_expert(name, ones_);
     for (const char* name : {"w13_weight_scale_2", "w2_weight_scale_2", "w13_cutlass_g_alphas", "w2_cutlass_g_alphas"}) per_expert(name, small_);
   }
@@ -42,11 +54,14 @@ class RandomLayer {
   }
 
  private:
-  void weights(Random& random, std::vector<uint8_t>& codes, std::vector<uint8_t>& scales, int64_t n, int64_t k) const {
-    codes.resize(o_.experts * n * (k / 2));
-    scales.resize(o_.experts * Swizzled128x4(n, k / 16).bytes());
-    random.fill(codes.data(), codes.size());
-    random.fill(scales.data(), scales.size(), 31, 0x28);
+  void weights(Random& random, Bytes& codes, Bytes& scales, int64_t n, int64_t k) const {
+    make(random, codes, o_.experts * n * (k / 2), 255, 0);
+    make(random, scales, o_.experts * Swizzled128x4(n, k / 16).bytes(), 31, 0x28);
+  }
+  static void make(Random& random, Bytes& out, int64_t size, uint8_t mask, uint8_t base) {
+    out.size = static_cast<uint64_t>(size);
+    out.data.reset(new (std::align_val_t{64}) uint8_t[out.size]);
+    random.fill(out.data.get(), out.size, mask, base);
   }
   void add(const char* name, const char* layout, moe_dtype dtype, const std::vector<int64_t>& shape, const void* data, uint64_t bytes) {
     moe_tensor out{name, layout, dtype, static_cast<int32_t>(shape.size()), {}, data, bytes};
@@ -56,7 +71,7 @@ class RandomLayer {
   void per_expert(const char* name, const std::vector<float>& values) { add(name, "linear", MOE_F32, {o_.experts}, values.data(), values.size() * sizeof(float)); }
 
   Options o_;
-  std::vector<uint8_t> w13_, w13_sf_, w2_, w2_sf_;
+  Bytes w13_, w13_sf_, w2_, w2_sf_;
   std::vector<float> ones_, small_;
   std::vector<moe_tensor> tensors_;
 };
@@ -112,8 +127,7 @@ void run_layer(const Options& options) {
   batch.tile_m = batch.tile_n = batch.kernel == MOE_KERNEL_DIRECT_MICRO ? 0 : 128;
   batch.deterministic = 1;
 
-  std::string facts;
-  measure(options, "moescope", "", [&](const std::vector<int32_t>& ids) {
+  measure(options, "moescope", [&](const std::vector<int32_t>& ids) {
     batch.topk_ids = ids.data();
     require_ok(provider.run(layer, &batch, &sink));
   });

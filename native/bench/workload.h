@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 #include <thread>
 #include <vector>
@@ -127,23 +128,32 @@ class ColdCaches {
   int threads_;
 };
 
+/// Processor time of all threads, microseconds: tells work from waiting on a busy machine.
+inline double processor_us() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) * 1e-3;
+}
+
 /// Runs `body(ids)` on fresh routing each time, caches cold before each, and prints one JSON line with every time.
 template <class Body>
-void measure(const Options& options, const char* name, const std::string& facts, Body&& body) {
+void measure(const Options& options, const char* name, Body&& body) {
   const ColdCaches cold(options.threads);
-  std::string times, unique;
+  std::string times, processor, unique;
   for (int run = -options.warmup; run < options.runs; ++run) {
     const std::vector<int32_t> ids = route(options, static_cast<uint64_t>(1000 + run));
     cold.make();
+    const double used = processor_us();
     const auto start = std::chrono::steady_clock::now();
     body(ids);
     const double us = std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
     if (run < 0) continue;
     times += (times.empty() ? "" : ",") + std::to_string(us);
+    processor += (processor.empty() ? "" : ",") + std::to_string(processor_us() - used);
     unique += (unique.empty() ? "" : ",") + std::to_string(unique_experts(ids));
   }
-  std::printf("{\"name\":\"%s\",\"kind\":\"%s\",\"tokens\":%d,\"threads\":%d,\"us\":[%s],\"unique_experts\":[%s]%s}\n", name, options.kind.c_str(),
-              options.tokens, options.threads, times.c_str(), unique.c_str(), facts.c_str());
+  std::printf("{\"name\":\"%s\",\"kind\":\"%s\",\"tokens\":%d,\"threads\":%d,\"us\":[%s],\"processor_us\":[%s],\"unique_experts\":[%s]}\n", name,
+              options.kind.c_str(), options.tokens, options.threads, times.c_str(), processor.c_str(), unique.c_str());
 }
 
 }  // namespace moe::bench

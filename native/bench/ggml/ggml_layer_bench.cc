@@ -64,7 +64,7 @@ void run(const Options& o) {
   for (float& value : values) value = random.uniform();
   ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
 
-  measure(o, "ggml", "", [&](const std::vector<int32_t>& routing) {
+  measure(o, "ggml", [&](const std::vector<int32_t>& routing) {
     ggml_backend_tensor_set(ids, routing.data(), 0, routing.size() * sizeof(int32_t));
     if (ggml_backend_graph_compute(backend, graph) != GGML_STATUS_SUCCESS) std::exit(1);
   });

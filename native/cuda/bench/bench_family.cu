@@ -1,5 +1,5 @@
 // Times one kernel family over a random layer: CUDA graph replay with a cold L2, next to a plain streamer of the same bytes.
-//   bench_family [--family NAME] [--shape H,I,E,K,ACT] [--tokens 1,8,64] [--reps N] [--check 0|1] [--json FILE]
+//   bench_family [--family NAME] [--shape H,I,E,K,ACT] [--tokens 1,8,64] [--reps N] [--check 0|1] [--json FILE] [--routing FOLDER]
 //                [--fc1 wide,groups,units,stage,depth,blocks] [--fc2 ...] [--sweep 1]   (tunings of b12x-upcast)
 #include <algorithm>
 #include <cstdio>
@@ -175,10 +175,20 @@ std::string check_case(const Case& c, const MadeBatch& host, RunShape shape, con
   return text;
 }
 
+MadeBatch batch_of(const MadeLayer& layer, int tokens, double skew) { return make_batch(layer.shape(), tokens, 1234 + static_cast<uint64_t>(tokens), skew); }
+
+/// Writes topk_ids as int32 [T, k] to FOLDER/T.i32, so that peers run on the same routing.
+void write_routing(const std::string& folder, const MadeBatch& batch, int tokens) {
+  const std::string path = folder + "/" + std::to_string(tokens) + ".i32";
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  const bool written = file != nullptr && std::fwrite(batch.topk_ids.data(), sizeof(int32_t), batch.topk_ids.size(), file) == batch.topk_ids.size();
+  if ((file != nullptr && std::fclose(file) != 0) || !written) throw Error(code::kUsage, "cannot write " + path);
+}
+
 /// One line of JSON.
 std::string run_case(const Case& c, Memory& flush, const std::string& label) {
   const LayerShape& s = c.layer.shape();
-  const MadeBatch host = make_batch(s, c.tokens, 1234 + static_cast<uint64_t>(c.tokens), c.skew);
+  const MadeBatch host = batch_of(c.layer, c.tokens, c.skew);
   RunShape shape;
   shape.tokens = c.tokens;
   const bool cutlass = std::strncmp(c.family.name(), "cutlass", 7) == 0;
@@ -261,6 +271,7 @@ int run(const Options& options) {
   const double skew = std::atof(get("--skew", "0").c_str());
   hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", ""))};
   for (const int tokens : numbers(get("--tokens", "1,8,64,512"))) {
+    if (options.count("--routing") != 0) write_routing(options.at("--routing"), batch_of(layer, tokens, skew), tokens);
     report(run_case({family, layer, own.get(), tokens, reps, check, skew}, flush, ""));
     if (get("--sweep", "0") == "0") continue;
     for (const bool second : {false, true}) {
