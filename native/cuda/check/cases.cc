@@ -2,7 +2,7 @@
 
 #include "core/dispatch/decide.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 namespace {
 
 Case make(const std::string& name, int tokens, int hidden, int intermediate, int experts, int top_k, int activation = MOE_SILU) {
@@ -123,4 +123,4 @@ std::vector<RunShape> list_shapes(const Case& one, int path, bool all_tiles) {
   return out;
 }
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

@@ -6,7 +6,7 @@
 
 #include "cuda/launch.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 
 enum class Routing {
   kUniform,  ///< distinct experts a token, all as likely
@@ -30,4 +30,4 @@ std::vector<Case> list_cases(bool quick);
 /// for b12x also the other tiles of 16 to 128 rows where `all_tiles`.
 std::vector<RunShape> list_shapes(const Case& one, int path, bool all_tiles);
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

@@ -8,7 +8,7 @@
 
 #include "cuda/kernels/launch_check.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 
 /// `count` elements of T in device memory. @throws Error `out-of-memory`
 template <class T>
@@ -47,4 +47,4 @@ class DeviceBuffer {
   size_t count_ = 0;
 };
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <sstream>
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 namespace {
 
 /// JSON has no NaN and no infinity.
@@ -93,4 +93,4 @@ std::string Findings::text() const {
   return out.str();
 }
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

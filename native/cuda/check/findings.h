@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 
 /// One number against its limit; `value` must be <= `limit` (NaN never is).
 struct Finding {
@@ -48,4 +48,4 @@ class Findings {
 /// A JSON string literal.
 std::string quoted(const std::string& text);
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

@@ -11,7 +11,7 @@
 #include "cuda/check/mma_check.h"
 #include "cuda/kernels/quantize.cuh"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 namespace {
 
 struct Encoded {
@@ -43,7 +43,7 @@ struct Job {
 };
 
 struct Result {
-  uint8_t codes[8];
+  alignas(4) uint8_t codes[8];
   uint8_t sf;
 };
 
@@ -170,4 +170,4 @@ void check_formats(bool quick, Findings& findings) {
   check_quantizer("CUTLASS fast", BlockQuantizer::kCutlassFast, moe::Quantizer::kCutlassFast, true, kNearTies, jobs, findings);
 }
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

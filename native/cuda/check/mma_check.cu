@@ -1,5 +1,6 @@
 #include "cuda/check/mma_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -9,7 +10,7 @@
 #include "cuda/b12x/mma_nvfp4.cuh"
 #include "cuda/check/device_buffer.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 namespace {
 
 /// One product as matrices: codes A [16][64], B [8][64] (column, k), scales [16][4] and [8][4], C [16][8].
@@ -191,4 +192,4 @@ void check_mma(bool native, bool quick, Findings& findings) {
   }
 }
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

@@ -3,7 +3,7 @@
 
 #include "cuda/check/findings.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 
 /// Random and exhaustive products m16n8k64 against integers:
 ///  - one block with scales, the others zero: the result is the exact dot, bit for bit; every pair of codes in every
@@ -16,4 +16,4 @@ void check_mma(bool native, bool quick, Findings& findings);
 /// E4M3, E2M1, bf16 and the quantizers on the device against core/formats and core/quantize.
 void check_formats(bool quick, Findings& findings);
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

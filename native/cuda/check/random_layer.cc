@@ -9,7 +9,7 @@
 #include "core/parallel/parallel.h"
 #include "core/random/philox.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 namespace {
 
 constexpr int64_t kBytesAStep = 1 << 16;
@@ -178,4 +178,4 @@ UploadedLayer::UploadedLayer(const HostLayer& host) {
   layer_.shared_bytes_per_block = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin);
 }
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

@@ -8,7 +8,7 @@
 #include "cuda/check/device_buffer.h"
 #include "cuda/launch.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 
 /// E experts of [n, k]: packed codes, linear scales, and the scales in 128x4 order.
 struct HostOperand {
@@ -57,4 +57,4 @@ class UploadedLayer {
   DeviceLayer layer_;
 };
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

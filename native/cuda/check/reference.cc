@@ -8,7 +8,7 @@
 #include "core/formats/e4m3.h"
 #include "core/parallel/parallel.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 namespace {
 
 constexpr int kSliceBlocks = 128 / 16;
@@ -171,4 +171,4 @@ Fc2Reference reference_fc2(const HostLayer& layer, const HostPath& path, const H
   return out;
 }
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking

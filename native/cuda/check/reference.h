@@ -10,7 +10,7 @@
 #include "cuda/b12x/plan.h"
 #include "cuda/check/random_layer.h"
 
-namespace moe::cuda::check {
+namespace moe::cuda::checking {
 
 /// Everything a tapped run left, in provider.h's shapes.
 struct Tapped {
@@ -55,4 +55,4 @@ std::vector<double> reference_act(const HostLayer& layer, const std::vector<floa
 /// @param recipe nullptr: no y_of_recipe
 Fc2Reference reference_fc2(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const Tapped& tapped, const b12x::Arithmetic* recipe);
 
-}  // namespace moe::cuda::check
+}  // namespace moe::cuda::checking
