@@ -77,7 +77,8 @@ function columnsOf(domain: { low: number; high: number }): readonly Column<Cause
   ];
 }
 
-const headAndRows = 23;
+/** of the table's head with its line and the two lines around the table, and of a row */
+const headHeight = 25;
 const rowHeight = 22;
 
 export function CausesView({ found, name }: { found: DiffExplanation; name: string }) {
@@ -103,7 +104,7 @@ export function CausesView({ found, name }: { found: DiffExplanation; name: stri
     >
       <div className="causes-view" data-testid="diff-causes">
         {diagnosis && <Verdict found={found} diagnosis={diagnosis} />}
-        <div className="causes-table" style={{ height: headAndRows + rows.length * rowHeight }}>
+        <div className="causes-table" style={{ height: headHeight + rows.length * rowHeight }}>
           <DataTable
             label="Causes"
             columns={columns}

@@ -40,9 +40,14 @@ const figure = (
   value: (row) => row.comparison?.[id] ?? null,
   render: (row) => {
     const value = row.comparison?.[id];
-    return value === undefined ? <span className="muted">-</span> : format(value);
+    return value === undefined ? '' : format(value);
   },
 });
+
+/** A figure that there is not; nothing where the reason for the whole row stands. */
+function None({ row }: { row: StageRow }) {
+  return row.comparison ? <span className="muted">-</span> : null;
+}
 
 /** 0.99999 must not read as 100 %. */
 export function formatWithin(share: number): string {
@@ -85,7 +90,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
     width: '78px',
     kind: 'number',
     value: (row) => row.floor,
-    render: (row) => (row.floor === null ? <span className="muted">-</span> : formatError(row.floor)),
+    render: (row) => (row.floor === null ? <None row={row} /> : formatError(row.floor)),
   },
   figure('cosine', 'cosine', '74px', formatCosine),
   figure('pcc', 'PCC', '74px', formatCosine),
@@ -97,7 +102,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
     width: '132px',
     kind: 'number',
     value: (row) => row.comparison?.codes?.differingCodes ?? null,
-    render: (row) => (row.comparison?.codes ? codesText(row.comparison.codes) : <span className="muted">-</span>),
+    render: (row) => (row.comparison?.codes ? codesText(row.comparison.codes) : <None row={row} />),
   },
   {
     id: 'nan',
@@ -105,15 +110,15 @@ export const stageColumns: readonly Column<StageRow>[] = [
     width: '56px',
     kind: 'number',
     value: (row) => (row.comparison ? row.comparison.nanA + row.comparison.nanB : null),
-    render: (row) =>
-      row.comparison ? `${row.comparison.nanA}, ${row.comparison.nanB}` : <span className="muted">-</span>,
+    render: (row) => (row.comparison ? `${row.comparison.nanA}, ${row.comparison.nanB}` : ''),
   },
   {
     id: 'shape',
     header: 'rows × columns',
     width: '106px',
     kind: 'number',
-    value: (row) => `${row.rows}×${row.columns}`,
+    value: (row) => (row.comparison ? `${row.rows}×${row.columns}` : null),
+    render: (row) => (row.comparison ? `${row.rows}×${row.columns}` : ''),
   },
 ];
 
