@@ -1,5 +1,5 @@
-// Decoding of 16 weight rows with byte shuffles; included by the files that are compiled with AVX2 or more. Everything
-// is `static`: an inline function of external linkage would be merged across files of different instruction sets.
+// Decoding of 16 weight rows with byte shuffles; included by the files that are compiled with AVX2. Everything is
+// `static`: an inline function of external linkage would be merged across files of different instruction sets.
 #pragma once
 
 #include <immintrin.h>
@@ -24,7 +24,8 @@ static inline void store_transposed(__m128i r0, __m128i r1, __m128i r2, __m128i 
 }
 
 /// Same result as the scalar decode.
-static inline void decode_x86(const uint8_t* packed, int64_t row_bytes, int64_t blocks, uint8_t* codes) {
+static inline void decode_x86(const uint8_t* packed, int64_t row_bytes, int64_t blocks, Panel& panel) {
+  uint8_t* codes = &panel.codes[0][0][0][0];
   // Doubled E2M1 values plus kWeightBias, by code.
   const __m128i table = _mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0);
   const __m128i nibble = _mm_set1_epi8(15);
@@ -39,8 +40,8 @@ static inline void decode_x86(const uint8_t* packed, int64_t row_bytes, int64_t 
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + r * row_bytes + block * 8));
         const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(bytes, nibble));
         const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble));
-        even[r] = _mm_unpacklo_epi8(low, high);
-        odd[r] = _mm_unpackhi_epi8(low, high);
+        even[r] = _mm_unpacklo_epi64(low, high);
+        odd[r] = _mm_unpackhi_epi64(low, high);
       }
       store_transposed(even[0], even[1], even[2], even[3], target + block * 256);
       store_transposed(odd[0], odd[1], odd[2], odd[3], target + (block + 1) * 256);
@@ -51,7 +52,7 @@ static inline void decode_x86(const uint8_t* packed, int64_t row_bytes, int64_t 
         const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(row + r * row_bytes + block * 8));
         const __m128i low = _mm_shuffle_epi8(table, _mm_and_si128(bytes, nibble));
         const __m128i high = _mm_shuffle_epi8(table, _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble));
-        last[r] = _mm_unpacklo_epi8(low, high);
+        last[r] = _mm_unpacklo_epi64(low, high);
       }
       store_transposed(last[0], last[1], last[2], last[3], target + block * 256);
     }

@@ -16,34 +16,44 @@
 
 namespace moe::cpu {
 
-inline constexpr int kPanel = 16;  ///< outputs decoded together
-inline constexpr int kMaxRows = 4;  ///< activation rows of one call of DotKernel
+inline constexpr int kPanel = 16;        ///< outputs decoded together
+inline constexpr int64_t kChunk = 8;     ///< blocks decoded together: 64 bytes of a weight row
 /// Added to doubled weight codes so that they are unsigned bytes, as vpdpbusd and vpmaddubsw want one operand.
 inline constexpr int kWeightBias = 12;
+/// Decoded blocks hold their even elements first, as nibbles come out of bytes: position p is element element_at(p).
+constexpr int element_at(int position) { return position < 8 ? 2 * position : 2 * position - 15; }
 
-/// 16 outputs of one expert, decoded.
-struct Panel {
-  /// [blocks][4][16 outputs][4] bytes: doubled code + kWeightBias of element 4 * i + j of the block.
-  uint8_t* codes;
-  /// [blocks][16 outputs]: SF / 4.
-  float* scales;
+/// Up to kChunk blocks of 16 outputs, decoded: small enough to stay in the first-level cache while all rows use it.
+struct alignas(64) Panel {
+  /// [block][quarter][output][4]: doubled code + kWeightBias of positions 4 * quarter .. + 3 of the block.
+  uint8_t codes[kChunk][4][kPanel][4];
+  /// SF / 4.
+  float scales[kChunk][kPanel];
 };
 
-/// One quantized activation row, prepared for the kernels.
-struct ActivationRow {
-  const int8_t* codes;   ///< [K] doubled codes
-  const int32_t* bias;   ///< [K/16] -kWeightBias * sum of the block's codes
-  const float* scales;   ///< [K/16] SF
+/// One block of a quantized activation row.
+struct ActivationBlock {
+  int8_t codes[16];  ///< doubled, by position
+  int32_t bias;      ///< -kWeightBias * sum of the codes
+  float scale;       ///< SF
 };
 
-/// Decodes `blocks` blocks of 16 weight rows. `packed` is the first row's first byte, rows are `row_bytes` apart.
-using DecodeKernel = void (*)(const uint8_t* packed, int64_t row_bytes, int64_t blocks, uint8_t* codes);
+/// Decodes `blocks` (1..kChunk) blocks of 16 weight rows. `packed` is the first row's first byte, rows are `row_bytes` apart.
+/// Codes of the panel's other blocks become undefined.
+using DecodeKernel = void (*)(const uint8_t* packed, int64_t row_bytes, int64_t blocks, Panel& panel);
 
-/// out[r][0..16) = acc over blocks [first, last) for each of `rows` (1..kMaxRows) rows.
-using DotKernel = void (*)(const Panel& panel, int64_t first, int64_t last, const ActivationRow* rows, int count, float (*out)[kPanel]);
+/// Decodes the E4M3 scales of `blocks` (1..kChunk) blocks of 16 weight rows that start at a multiple of 16, from the 128x4
+/// layout (core/layout): `corner` is the byte of the first row and block, which is a multiple of 4. Whole 512-byte tiles are
+/// read from `corner`'s 16-byte unit on.
+using ScaleKernel = void (*)(const uint8_t* corner, int64_t blocks, Panel& panel);
+
+/// acc[r][0..16) += terms of the panel's blocks [begin, end) in order, for each of `count` rows; the panel's block 0 meets
+/// rows[r][first].
+using DotKernel = void (*)(const Panel& panel, int64_t begin, int64_t end, const ActivationBlock* const* rows, int64_t first, int64_t count, float (*acc)[kPanel]);
 
 struct Kernels {
   DecodeKernel decode;
+  ScaleKernel scales;
   DotKernel dot;
 };
 
@@ -54,6 +64,8 @@ namespace detail {
 extern const Kernels kScalarKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+/// The scalar form, fast enough for levels without one of their own.
+void decode_scales_scalar(const uint8_t* corner, int64_t blocks, Panel& panel);
 }  // namespace detail
 
 }  // namespace moe::cpu

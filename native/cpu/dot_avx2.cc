@@ -16,19 +16,22 @@ inline __m256i block_dot(const uint8_t* codes, const int8_t* a, int32_t bias) {
 }
 
 template <int Rows>
-void dot_rows(const Panel& panel, int64_t first, int64_t last, const ActivationRow* rows, float (*out)[kPanel]) {
+void dot_rows(const Panel& panel, int64_t begin, int64_t end, const ActivationBlock* const* rows, int64_t first, float (*out)[kPanel]) {
   __m256 low[Rows];
   __m256 high[Rows];
-  for (int r = 0; r < Rows; ++r) low[r] = high[r] = _mm256_setzero_ps();
-  for (int64_t block = first; block < last; ++block) {
-    const uint8_t* codes = panel.codes + block * 256;
-    const __m256 scale_low = _mm256_loadu_ps(panel.scales + block * kPanel);
-    const __m256 scale_high = _mm256_loadu_ps(panel.scales + block * kPanel + 8);
+  for (int r = 0; r < Rows; ++r) {
+    low[r] = _mm256_loadu_ps(out[r]);
+    high[r] = _mm256_loadu_ps(out[r] + 8);
+  }
+  for (int64_t block = begin; block < end; ++block) {
+    const uint8_t* codes = &panel.codes[block][0][0][0];
+    const __m256 scale_low = _mm256_load_ps(panel.scales[block]);
+    const __m256 scale_high = _mm256_load_ps(panel.scales[block] + 8);
     for (int r = 0; r < Rows; ++r) {
-      const int8_t* a = rows[r].codes + block * 16;
-      const __m256 scale = _mm256_set1_ps(rows[r].scales[block]);
-      const __m256 sum_low = _mm256_cvtepi32_ps(block_dot(codes, a, rows[r].bias[block]));
-      const __m256 sum_high = _mm256_cvtepi32_ps(block_dot(codes + 32, a, rows[r].bias[block]));
+      const ActivationBlock& a = rows[r][first + block];
+      const __m256 scale = _mm256_set1_ps(a.scale);
+      const __m256 sum_low = _mm256_cvtepi32_ps(block_dot(codes, a.codes, a.bias));
+      const __m256 sum_high = _mm256_cvtepi32_ps(block_dot(codes + 32, a.codes, a.bias));
       low[r] = _mm256_fmadd_ps(sum_low, _mm256_mul_ps(scale_low, scale), low[r]);
       high[r] = _mm256_fmadd_ps(sum_high, _mm256_mul_ps(scale_high, scale), high[r]);
     }
@@ -39,17 +42,14 @@ void dot_rows(const Panel& panel, int64_t first, int64_t last, const ActivationR
   }
 }
 
-void dot(const Panel& panel, int64_t first, int64_t last, const ActivationRow* rows, int count, float (*out)[kPanel]) {
-  switch (count) {
-    case 1: return dot_rows<1>(panel, first, last, rows, out);
-    case 2: return dot_rows<2>(panel, first, last, rows, out);
-    case 3: return dot_rows<3>(panel, first, last, rows, out);
-    default: return dot_rows<4>(panel, first, last, rows, out);
-  }
+void dot(const Panel& panel, int64_t begin, int64_t end, const ActivationBlock* const* rows, int64_t first, int64_t count, float (*acc)[kPanel]) {
+  constexpr int64_t kRows = 4;
+  for (; count >= kRows; count -= kRows, rows += kRows, acc += kRows) dot_rows<kRows>(panel, begin, end, rows, first, acc);
+  for (; count > 0; --count, ++rows, ++acc) dot_rows<1>(panel, begin, end, rows, first, acc);
 }
 
 }  // namespace
 
-const Kernels detail::kAvx2Kernels{decode_x86, dot};
+const Kernels detail::kAvx2Kernels{decode_x86, decode_scales_scalar, dot};
 
 }  // namespace moe::cpu

@@ -3,7 +3,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_definitions(moe_cpu PRIVATE MOESCOPE_X86_SIMD)
   set_source_files_properties(cpu/dot_avx2.cc PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
   # gcc 12 takes the undefined passthrough of its own AVX-512 intrinsics for an uninitialised variable.
-  set_source_files_properties(cpu/dot_avx512.cc PROPERTIES COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512vnni;-Wno-maybe-uninitialized")
+  set_source_files_properties(cpu/dot_avx512.cc PROPERTIES COMPILE_OPTIONS "-mavx512f;-mavx512bw;-mavx512vl;-mavx512vnni;-Wno-maybe-uninitialized;-Wno-uninitialized")
 else()
   set_source_files_properties(cpu/dot_avx2.cc cpu/dot_avx512.cc PROPERTIES HEADER_FILE_ONLY ON)
 endif()

@@ -5,17 +5,15 @@
 
 namespace moe::cpu {
 
-QuantizedRows::QuantizedRows(int64_t rows, int64_t k) : k_(k), codes_(rows * k), bias_(rows * (k / 16)), scales_(rows * (k / 16)) {}
-
 void QuantizedRows::put_block(int64_t r, int64_t block, const std::array<uint8_t, 16>& codes, uint8_t sf) {
-  int8_t* out = codes_.data() + r * k_ + block * 16;
+  ActivationBlock& out = blocks_[static_cast<size_t>(r * (k_ / 16) + block)];
   int32_t sum = 0;
-  for (int i = 0; i < 16; ++i) {
-    out[i] = kE2m1Halves[codes[i]];
-    sum += kE2m1Halves[codes[i]];
+  for (int position = 0; position < 16; ++position) {
+    out.codes[position] = kE2m1Halves[codes[static_cast<size_t>(element_at(position))]];
+    sum += out.codes[position];
   }
-  bias_[r * (k_ / 16) + block] = -kWeightBias * sum;
-  scales_[r * (k_ / 16) + block] = e4m3_decode(sf);
+  out.bias = -kWeightBias * sum;
+  out.scale = e4m3_decode(sf);
 }
 
 void QuantizedRows::quantize(int64_t r, Quantizer quantizer, const float* x, float global_scale, uint8_t* packed, uint8_t* sf) {

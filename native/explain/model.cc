@@ -1,6 +1,7 @@
 #include "explain/model.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <span>
 
@@ -43,20 +44,34 @@ Quantized quantize_rows(const GemmSpec& gemm, int64_t rows, int64_t k, float sca
   return out;
 }
 
-/// Sums of blocks [first, last) for `count` rows: in block order, or in a drawn one.
-void sum_blocks(const cpu::Kernels& kernels, const cpu::Panel& panel, int64_t first, int64_t last, const cpu::ActivationRow* rows, int count, uint64_t seed, uint64_t place, float (*out)[cpu::kPanel]) {
+/// Outputs of one panel, all blocks of K decoded, [ceil(blocks / kChunk)].
+using Panels = std::vector<cpu::Panel>;
+using Rows = std::vector<const cpu::ActivationBlock*>;
+using Sums = std::vector<std::array<float, cpu::kPanel>>;
+
+void add_blocks(const cpu::Kernels& kernels, const Panels& panels, int64_t first, int64_t last, const Rows& rows, Sums& sums) {
+  for (int64_t chunk = first / cpu::kChunk; chunk * cpu::kChunk < last; ++chunk) {
+    const int64_t base = chunk * cpu::kChunk;
+    kernels.dot(panels[static_cast<size_t>(chunk)], std::max(first - base, int64_t{0}), std::min(last - base, cpu::kChunk), rows.data(), base,
+                static_cast<int64_t>(rows.size()), reinterpret_cast<float(*)[cpu::kPanel]>(sums.data()));
+  }
+}
+
+/// Sums of blocks [first, last) for all rows: in block order, or in a drawn one.
+void sum_blocks(const cpu::Kernels& kernels, const Panels& panels, int64_t first, int64_t last, const Rows& rows, uint64_t seed, uint64_t place, Sums& sums) {
+  sums.assign(rows.size(), {});
   if (seed == 0) {
-    kernels.dot(panel, first, last, rows, count, out);
+    add_blocks(kernels, panels, first, last, rows, sums);
     return;
   }
   std::vector<int64_t> order(static_cast<size_t>(last - first), first);
   shuffle(order, seed, place);
-  float part[cpu::kMaxRows][cpu::kPanel];
-  for (int r = 0; r < count; ++r) std::fill_n(out[r], cpu::kPanel, 0.0F);
+  Sums part;
   for (const int64_t block : order) {
-    kernels.dot(panel, block, block + 1, rows, count, part);
-    for (int r = 0; r < count; ++r) {
-      for (int i = 0; i < cpu::kPanel; ++i) out[r][i] += part[r][i];
+    part.assign(rows.size(), {});
+    add_blocks(kernels, panels, block, block + 1, rows, part);
+    for (size_t r = 0; r < rows.size(); ++r) {
+      for (size_t i = 0; i < cpu::kPanel; ++i) sums[r][i] += part[r][i];
     }
   }
 }
@@ -105,25 +120,20 @@ std::vector<float> Model::gemm(const Spec& spec, int site, const RunInput& input
   run_tasks(static_cast<int64_t>(rows.groups.size()) * panels, [&](int64_t task) {
     const ExpertGroup& group = rows.groups[static_cast<size_t>(task / panels)];
     const int64_t first_output = task % panels * cpu::kPanel;
-    const HeapBacking codes(static_cast<uint64_t>(blocks) * 256);
-    const HeapBacking scales(static_cast<uint64_t>(blocks) * cpu::kPanel * sizeof(float));
-    const cpu::Panel panel{codes.data(), reinterpret_cast<float*>(scales.data())};
-    weights.decode(kernels_, group.expert, first_output, panel);
-    cpu::ActivationRow batch[cpu::kMaxRows];
-    float sums[cpu::kMaxRows][cpu::kPanel];
-    for (int64_t first = 0; first < group.count; first += cpu::kMaxRows) {
-      const int count = static_cast<int>(std::min<int64_t>(cpu::kMaxRows, group.count - first));
-      const int64_t* members = rows.pairs.data() + group.first + first;
-      for (int r = 0; r < count; ++r) batch[r] = prepared.row(members[r] / pairs_per_row);
-      for (int64_t slice = 0; slice < slices; ++slice) {
-        const int64_t begin = slice * slice_blocks;
-        const uint64_t place = static_cast<uint64_t>((group.expert * panels + task % panels) * slices + slice) * 2 + static_cast<uint64_t>(site);
-        sum_blocks(kernels_, panel, begin, std::min(blocks, begin + slice_blocks), batch, count, seed, place, sums);
-        for (int r = 0; r < count; ++r) {
-          const bool dropped = spec.gemm[static_cast<size_t>(site)].rows_64_dropped && (first + r) % 128 >= 64;
-          float* target = out.data() + (members[r] * slices + slice) * weights.n() + first_output;
-          for (int i = 0; i < cpu::kPanel; ++i) target[i] = dropped ? 0.0F : sums[r][i];
-        }
+    Panels decoded(static_cast<size_t>((blocks + cpu::kChunk - 1) / cpu::kChunk));
+    weights.decode(kernels_, group.expert, first_output, decoded);
+    const int64_t* members = rows.pairs.data() + group.first;
+    Rows batch;
+    for (int64_t r = 0; r < group.count; ++r) batch.push_back(prepared.row(members[r] / pairs_per_row));
+    Sums sums;
+    for (int64_t slice = 0; slice < slices; ++slice) {
+      const int64_t begin = slice * slice_blocks;
+      const uint64_t place = static_cast<uint64_t>((group.expert * panels + task % panels) * slices + slice) * 2 + static_cast<uint64_t>(site);
+      sum_blocks(kernels_, decoded, begin, std::min(blocks, begin + slice_blocks), batch, seed, place, sums);
+      for (int64_t r = 0; r < group.count; ++r) {
+        const bool dropped = spec.gemm[static_cast<size_t>(site)].rows_64_dropped && r % 128 >= 64;
+        float* target = out.data() + (members[r] * slices + slice) * weights.n() + first_output;
+        for (size_t i = 0; i < cpu::kPanel; ++i) target[i] = dropped ? 0.0F : sums[static_cast<size_t>(r)][i];
       }
     }
   });

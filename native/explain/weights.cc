@@ -78,7 +78,7 @@ int GemmWeights::scale_byte(const uint8_t* plane, int64_t row, int64_t column) c
   return source < 0 ? -1 : plane[linear_offset(source, column, columns)];
 }
 
-void GemmWeights::decode(const cpu::Kernels& kernels, int64_t expert, int64_t first_output, const cpu::Panel& panel) const {
+void GemmWeights::decode(const cpu::Kernels& kernels, int64_t expert, int64_t first_output, std::vector<cpu::Panel>& panels) const {
   const int64_t row_bytes = k_ / 2;
   const int64_t blocks = k_ / 16;
   const bool swapped = spec_.gemm[static_cast<size_t>(site_)].nibbles_swapped;
@@ -90,14 +90,18 @@ void GemmWeights::decode(const cpu::Kernels& kernels, int64_t expert, int64_t fi
     if (source >= 0) std::copy_n(packed + source * row_bytes, row_bytes, out);
     if (swapped) std::for_each(out, out + row_bytes, [](uint8_t& byte) { byte = static_cast<uint8_t>(byte << 4U | byte >> 4U); });
   }
-  kernels.decode(rows.data(), row_bytes, blocks, panel.codes);
   const int64_t kept = site_ == 1 && spec_.gemm[1].tail_dropped ? k_ / kTile * (kTile / 16) : blocks;
   const uint8_t* plane = scales_.plane(expert);
   const auto& values = values_[static_cast<size_t>(expert)];
-  for (int64_t block = 0; block < blocks; ++block) {
-    for (int64_t i = 0; i < cpu::kPanel; ++i) {
-      const int byte = block < kept ? scale_byte(plane, first_output + i, block) : -1;
-      panel.scales[block * cpu::kPanel + i] = byte < 0 ? 0.0F : values[static_cast<size_t>(byte)];
+  for (int64_t first = 0; first < blocks; first += cpu::kChunk) {
+    cpu::Panel& panel = panels[static_cast<size_t>(first / cpu::kChunk)];
+    const int64_t count = std::min(cpu::kChunk, blocks - first);
+    kernels.decode(rows.data() + first * 8, row_bytes, count, panel);
+    for (int64_t block = 0; block < count; ++block) {
+      for (int64_t i = 0; i < cpu::kPanel; ++i) {
+        const int byte = first + block < kept ? scale_byte(plane, first_output + i, first + block) : -1;
+        panel.scales[block][i] = byte < 0 ? 0.0F : values[static_cast<size_t>(byte)];
+      }
     }
   }
 }

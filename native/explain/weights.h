@@ -24,8 +24,8 @@ class GemmWeights {
   float multiplier(int64_t expert) const { return multiplier_[static_cast<size_t>(expert)]; }
   float quantizer_scale() const { return quantizer_scale_; }
 
-  /// Codes and scales / 4 of outputs [first_output, first_output + 16) of an expert.
-  void decode(const cpu::Kernels& kernels, int64_t expert, int64_t first_output, const cpu::Panel& panel) const;
+  /// Codes and scales / 4 of outputs [first_output, first_output + 16) of an expert; `panels` [ceil(K / 16 / kChunk)].
+  void decode(const cpu::Kernels& kernels, int64_t expert, int64_t first_output, std::vector<cpu::Panel>& panels) const;
 
  private:
   int64_t source_row(int64_t row) const;

@@ -1,6 +1,7 @@
 // Block dots: every SIMD level gives the scalar level's bits, and all agree with the exact integer dot.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -8,6 +9,7 @@
 
 #include "core/formats/e2m1.h"
 #include "core/formats/e4m3.h"
+#include "core/layout/scale_layout.h"
 #include "cpu/dot.h"
 #include "reference/exact_dot.h"
 
@@ -18,65 +20,70 @@ namespace {
 
 /// 16 weight rows and some activation rows of random codes and scales.
 struct Operands {
-  int64_t k;
+  int64_t k, blocks;
   std::vector<uint8_t> weight_codes, weight_scales;          // [16, K/2], [16, K/16]
   std::vector<uint8_t> activation_codes, activation_scales;  // [rows, K/2], [rows, K/16]
-  std::vector<int8_t> doubled;
-  std::vector<int32_t> bias;
-  std::vector<float> scales, panel_scales;
-  std::vector<uint8_t> panel_codes;
+  std::vector<uint8_t> swizzled;                             // weight_scales in the 128x4 layout, at rows 16 .. 31
+  std::vector<ActivationBlock> prepared;                     // [rows, K/16]
 
-  Operands(int64_t columns, int64_t rows, uint32_t seed, int largest_scale) : k(columns) {
+  Operands(int64_t columns, int64_t rows, uint32_t seed, int largest_scale) : k(columns), blocks(columns / 16) {
     std::mt19937 random(seed);
     const auto fill = [&](std::vector<uint8_t>& out, int64_t count, int limit) {
       out.resize(static_cast<size_t>(count));
       for (uint8_t& byte : out) byte = static_cast<uint8_t>(std::uniform_int_distribution<int>(0, limit)(random));
     };
     fill(weight_codes, kPanel * k / 2, 255);
-    fill(weight_scales, kPanel * k / 16, largest_scale);
+    fill(weight_scales, kPanel * blocks, largest_scale);
     fill(activation_codes, rows * k / 2, 255);
-    fill(activation_scales, rows * k / 16, largest_scale);
+    fill(activation_scales, rows * blocks, largest_scale);
     prepare(rows);
   }
 
   void prepare(int64_t rows) {
-    doubled.resize(static_cast<size_t>(rows * k));
-    bias.assign(static_cast<size_t>(rows * k / 16), 0);
-    scales.resize(bias.size());
-    for (size_t i = 0; i < doubled.size(); ++i) {
-      doubled[i] = kE2m1Halves[fp4_at(activation_codes.data(), static_cast<int64_t>(i))];
-      bias[i / 16] -= kWeightBias * doubled[i];
-    }
-    for (size_t i = 0; i < scales.size(); ++i) scales[i] = e4m3_decode(activation_scales[i]);
-    panel_codes.resize(static_cast<size_t>(k / 16 * 256));
-    panel_scales.resize(static_cast<size_t>(k / 16 * kPanel));
-    for (int64_t block = 0; block < k / 16; ++block) {
-      for (int64_t output = 0; output < kPanel; ++output) {
-        panel_scales[static_cast<size_t>(block * kPanel + output)] = e4m3_decode(weight_scales[static_cast<size_t>(output * (k / 16) + block)]) * 0.25F;
+    prepared.assign(static_cast<size_t>(rows * blocks), {});
+    for (int64_t i = 0; i < rows * blocks; ++i) {
+      ActivationBlock& out = prepared[static_cast<size_t>(i)];
+      for (int position = 0; position < 16; ++position) {
+        out.codes[position] = kE2m1Halves[fp4_at(activation_codes.data(), i * 16 + element_at(position))];
+        out.bias -= kWeightBias * out.codes[position];
       }
+      out.scale = e4m3_decode(activation_scales[static_cast<size_t>(i)]);
+    }
+    const Swizzled128x4 layout(32, blocks);
+    swizzled.assign(static_cast<size_t>(layout.bytes()), 0);
+    for (int64_t output = 0; output < kPanel; ++output) {
+      for (int64_t block = 0; block < blocks; ++block) swizzled[static_cast<size_t>(layout.offset(16 + output, block))] = weight_scales[static_cast<size_t>(output * blocks + block)];
     }
   }
 
-  ActivationRow row(int64_t r) const { return {doubled.data() + r * k, bias.data() + r * (k / 16), scales.data() + r * (k / 16)}; }
+  double doubled(int64_t element) const { return kE2m1Halves[fp4_at(activation_codes.data(), element)]; }
 
-  std::vector<float> run(Simd level, int count, int64_t first, int64_t last) {
+  /// Sums over blocks [first, last) of `count` rows, in one go or chunk by chunk as they come.
+  std::vector<float> run(Simd level, int count, int64_t first, int64_t last) const {
     const Kernels& chosen = kernels(level);
-    chosen.decode(weight_codes.data(), k / 2, k / 16, panel_codes.data());
-    const Panel panel{panel_codes.data(), panel_scales.data()};
-    std::vector<ActivationRow> rows;
-    for (int r = 0; r < count; ++r) rows.push_back(row(r));
+    const Swizzled128x4 layout(32, blocks);
+    std::vector<const ActivationBlock*> rows;
+    for (int r = 0; r < count; ++r) rows.push_back(prepared.data() + r * blocks);
     std::vector<float> out(static_cast<size_t>(count) * kPanel);
-    chosen.dot(panel, first, last, rows.data(), count, reinterpret_cast<float(*)[kPanel]>(out.data()));
+    Panel panel;
+    for (int64_t base = 0; base < last; base += kChunk) {
+      const int64_t present = std::min(kChunk, blocks - base);
+      chosen.decode(weight_codes.data() + base * 8, k / 2, present, panel);
+      chosen.scales(swizzled.data() + layout.offset(16, base), present, panel);
+      chosen.dot(panel, std::max(first - base, int64_t{0}), std::min(last - base, present), rows.data(), base, count, reinterpret_cast<float(*)[kPanel]>(out.data()));
+    }
     return out;
   }
 };
+
+constexpr int kMostRows = 9;
 
 }  // namespace
 
 TEST_CASE("levels are bit-identical: odd block counts, every row count, slices") {
   for (const int64_t k : {16, 48, 80, 256, 2048, 2688}) {
-    for (int count = 1; count <= kMaxRows; ++count) {
-      Operands operands(k, kMaxRows, static_cast<uint32_t>(k + count), 0x7E);
+    for (int count = 1; count <= kMostRows; ++count) {
+      const Operands operands(k, kMostRows, static_cast<uint32_t>(k + count), 0x7E);
       for (const auto& [first, last] : std::vector<std::pair<int64_t, int64_t>>{{0, k / 16}, {k / 32, k / 16}, {0, 1}}) {
         const std::vector<float> expected = operands.run(Simd::kScalar, count, first, last);
         for (const Simd level : compiled_levels()) {
@@ -109,12 +116,32 @@ TEST_CASE("extreme codes do not overflow any level") {
 
 TEST_CASE("a NaN scale reaches the sum at every level") {
   Operands operands(128, 1, 9, 0x7E);
-  operands.panel_scales[3 * kPanel + 5] = e4m3_decode(kE4m3NaN);
+  operands.weight_scales[5 * 8 + 3] = kE4m3NaN;
+  operands.prepare(1);
   for (const Simd level : compiled_levels()) {
     if (!can_run(level)) continue;
     const std::vector<float> out = operands.run(level, 1, 0, 8);
     CHECK(std::isnan(out[5]));
     CHECK_FALSE(std::isnan(out[4]));
+  }
+}
+
+TEST_CASE("every scale byte decodes to a quarter of its value at every level") {
+  Operands operands(64, 1, 3, 0x7E);
+  for (int start = 0; start < 256; start += 64) {
+    for (int i = 0; i < 64; ++i) operands.weight_scales[static_cast<size_t>(i)] = static_cast<uint8_t>(start + i);
+    operands.prepare(1);
+    for (const Simd level : compiled_levels()) {
+      if (!can_run(level)) continue;
+      Panel panel;
+      kernels(level).scales(operands.swizzled.data() + Swizzled128x4(32, 4).offset(16, 0), 4, panel);
+      for (int i = 0; i < 64; ++i) {
+        const float expected = e4m3_decode(static_cast<uint8_t>(start + i)) * 0.25F;
+        const float found = panel.scales[i % 4][i / 4];
+        CAPTURE(start + i);
+        CHECK((std::isnan(expected) ? std::isnan(found) : found == expected && std::signbit(found) == std::signbit(expected)));
+      }
+    }
   }
 }
 
@@ -130,7 +157,7 @@ TEST_CASE("fp32 sums stay within their rounding of the exact dot; one block is e
       const double exact = reference::exact_dot_value(activations, 0, weights, n);
       double magnitude = 0;  // sum of |term|: what fp32 rounding is relative to
       for (int64_t i = 0; i < k; ++i) {
-        const double a = operands.doubled[static_cast<size_t>(i)] * 0.5 * operands.scales[static_cast<size_t>(i / 16)];
+        const double a = operands.doubled(i) * 0.5 * e4m3_decode(operands.activation_scales[static_cast<size_t>(i / 16)]);
         magnitude += std::fabs(a * e2m1_decode(fp4_at(operands.weight_codes.data() + n * (k / 2), i)) * e4m3_decode(operands.weight_scales[static_cast<size_t>(n * (k / 16) + i / 16)]));
       }
       CAPTURE(k);
