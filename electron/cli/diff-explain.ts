@@ -1,8 +1,10 @@
 /** `moescope diff --explain`: one batch of two answers, stage by stage, with the causes of the difference and their shares. */
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Side } from '../contract/batch';
 import { AppError } from '../contract/errors';
-import type { Contract } from '../contract/layer';
+import type { Diagnosis } from '../contract/explanation';
+import { type Contract, type ReferenceContract, referenceContracts } from '../contract/layer';
 import { explainPair, type ObservedPair, type PairExplanation, type PairSide } from '../engine/analysis/explain-pair';
 import { loadRules } from '../engine/dispatch/rules';
 import { Wrapper } from '../engine/layer/wrapper';
@@ -19,8 +21,10 @@ import { number, table } from './text';
 export interface ExplainOptions {
   explain?: boolean;
   batch?: string;
-  pathA?: RunPath;
-  pathB?: RunPath;
+  pathA?: Side;
+  pathB?: Side;
+  contractA?: Contract | ReferenceContract;
+  contractB?: Contract | ReferenceContract;
   rerun?: boolean;
   checkpoint?: string;
   provider?: string;
@@ -67,6 +71,15 @@ async function explainSessions(
   b: string | undefined,
   options: ExplainOptions,
 ): Promise<PairExplanation> {
+  const given = (['contractA', 'contractB'] as const).find((option) => options[option] !== undefined);
+  if (given)
+    throw new AppError({
+      code: 'bad-option',
+      message: 'A session was recorded under one contract and knows it.',
+      subject: given === 'contractA' ? '--contract-a' : '--contract-b',
+      expected: 'no contract with sessions',
+      found: String(options[given]),
+    });
   const binding = context.binding();
   const source = await ReplaySource.open(resolve(a), () => binding);
   const closers: (() => Promise<void>)[] = [() => source.dispose()];
@@ -145,17 +158,9 @@ async function explainFiles(
     const provider = binding.openProvider('cpu');
     const threshold = { tokens: 1, origin: { kind: 'argument' as const, where: '--explain' } };
     const wrapper = new Wrapper({ binding, provider, layer, contract, threshold, rules });
-    const side = (name: string, path: RunPath, { tensors }: typeof left): PairSide => ({
-      name,
-      side: path,
-      path,
-      tensors,
-      contract,
-    });
     const { a1, a2 } = layer.native.report();
     const pair: ObservedPair = {
-      a: side(a, options.pathA ?? 'b12x', left),
-      b: side(b, options.pathB ?? 'cutlass', right),
+      ...fileSides(options, { a: { file: a, ...left }, b: { file: b, ...right } }),
       batch,
       shape: layer.plan.shape,
       checkpoint: layer.native,
@@ -168,7 +173,71 @@ async function explainFiles(
   }
 }
 
-function text({ a, b, stages, first_diverging, causes, interaction, rest, total }: PairExplanation): string {
+interface FileAnswer {
+  file: string;
+  tensors: PairSide['tensors'];
+}
+
+/** What two output files are, by the options. @throws AppError `bad-option` where an option contradicts another or the file. */
+function fileSides(options: ExplainOptions, files: { a: FileAnswer; b: FileAnswer }): { a: PairSide; b: PairSide } {
+  const a = options.pathA ?? (referenceContract(options.contractA) ? 'reference' : 'b12x');
+  const b = options.pathB ?? (referenceContract(options.contractB) ? 'reference' : 'cutlass');
+  const known = [a, b].find((side): side is RunPath => side !== 'reference') ?? 'b12x';
+  const made = (key: 'a' | 'b', side: Side, contract = options.contract as PairSide['contract']): PairSide => {
+    const { file, tensors } = files[key];
+    requireKind(key, file, side, contract, tensors);
+    const path = side === 'reference' ? known : side;
+    const as = side !== 'reference' ? side : referenceContract(contract) ? 'reference' : `reference as ${path}`;
+    return { name: `${file}, ${as}, ${contract}`, side, path, tensors, contract };
+  };
+  return { a: made('a', a, options.contractA), b: made('b', b, options.contractB) };
+}
+
+function referenceContract(contract: PairSide['contract'] | undefined): boolean {
+  return referenceContracts.some((known) => known === contract);
+}
+
+/** The reference alone answers its own contracts, and it alone writes F64. */
+function requireKind(key: 'a' | 'b', file: string, side: Side, contract: string, tensors: PairSide['tensors']): void {
+  const option = `--path-${key}`;
+  if (side !== 'reference' && referenceContract(contract as PairSide['contract']))
+    throw new AppError({
+      code: 'bad-option',
+      message: `Contract ${contract} is an answer of the reference; it has no path ${side}.`,
+      subject: option,
+      expected: 'reference',
+      found: side,
+    });
+  const dtype = tensors.y?.info().dtype;
+  if ((dtype === 'F64') === (side === 'reference')) return;
+  throw new AppError({
+    code: 'bad-option',
+    message: `The output in ${file} is ${dtype}, and ${side === 'reference' ? 'the reference writes F64' : 'only the reference writes F64'}.`,
+    subject: option,
+    expected: side === 'reference' ? 'b12x or cutlass' : 'reference',
+    found: side,
+  });
+}
+
+/** One line a side: whether it follows its documented pipeline. */
+function diagnosisText(side: string, diagnosis: Diagnosis | null): string[] {
+  if (!diagnosis) return [];
+  const { deviations, segments } = diagnosis;
+  if (deviations.length === 0) {
+    const left = segments.filter(({ mismatchAfter, floor }) => mismatchAfter > floor).map(({ stage }) => stage);
+    return [
+      left.length === 0
+        ? `${side} follows its documented pipeline: no fault was named`
+        : `${side} is not quite its documented pipeline (${left.join(', ')}), but too little differs to name a fault`,
+    ];
+  }
+  return deviations.map(({ cause, site, stage, alternatives }) => {
+    const alike = [...new Set(alternatives.map((other) => other.cause))];
+    return `${side} deviates: ${cause} at FC${site + 1}, seen in ${stage}${alike.length > 0 ? `; as well explained by ${alike.join(', ')}` : ''}`;
+  });
+}
+
+function text({ diagnosis, a, b, stages, first_diverging, causes, interaction, rest, total }: PairExplanation): string {
   const percent = (share: number) => `${(share * 100).toFixed(2)} %`;
   return [
     `A: ${a}`,
@@ -192,6 +261,8 @@ function text({ a, b, stages, first_diverging, causes, interaction, rest, total 
       ),
     ),
     `first diverging stage: ${first_diverging ?? 'none'}`,
+    ...diagnosisText('A', diagnosis.a),
+    ...diagnosisText('B', diagnosis.b),
     '',
     `squared error of the output ${number(total.energy)}, NRMSE ${number(total.nrmse)}`,
     table(

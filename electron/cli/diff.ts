@@ -1,7 +1,9 @@
 /** `moescope diff`: two sessions, times with a verdict and values of equal batches; with --explain one batch and its causes. */
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { sides } from '../contract/batch';
 import { AppError } from '../contract/errors';
+import { contracts, referenceContracts } from '../contract/layer';
 import { compareSessions, type SessionComparison } from '../engine/session/compare-sessions';
 import { ReplaySource } from '../engine/session/replay-source';
 import { CliContext } from './context';
@@ -33,14 +35,21 @@ export function register(program: Command): void {
     .option('--provider <provider>', 'for --rerun; default: the recorded one')
     .addOption(pathOption('a', 'b12x'))
     .addOption(pathOption('b', 'cutlass'))
+    .addOption(sideContractOption('a'))
+    .addOption(sideContractOption('b'))
     .addOption(new Option('--rtol <number>', 'tolerance of "within"').argParser(tolerance).default(0))
     .addOption(new Option('--atol <number>', 'tolerance of "within"').argParser(tolerance).default(0));
   addOptions(command, layerOption(), contractOption(), mergeOption(), jsonOption()).action(diff);
 }
 
 function pathOption(side: 'a' | 'b', file: string): Option {
-  const words = `path of ${side.toUpperCase()}; default: the one the batch of A took, in output files ${file}`;
-  return new Option(`--path-${side} <path>`, words).choices(['b12x', 'cutlass']);
+  const words = `path of ${side.toUpperCase()}; reference: fp64 with the scales of the other side's path; default: the one the batch of A took, in output files ${file}`;
+  return new Option(`--path-${side} <path>`, words).choices([...sides]);
+}
+
+function sideContractOption(side: 'a' | 'b'): Option {
+  const words = `with output files: contract of ${side.toUpperCase()}; the last three are answers of the reference; default: --contract`;
+  return new Option(`--contract-${side} <contract>`, words).choices([...contracts, ...referenceContracts]);
 }
 
 function tolerance(text: string): number {

@@ -4,7 +4,7 @@
  */
 import { AppError } from '../../contract/errors';
 import type { CauseId, Deviation, Diagnosis, ExplainedCause } from '../../contract/explanation';
-import type { Contract, Decision } from '../../contract/layer';
+import type { Contract, Decision, ReferenceContract } from '../../contract/layer';
 import type { BatchTensors } from '../layer/wrapper';
 import type { CancelFlag, CheckpointLayer, NativeTensor } from '../native/binding';
 import type { Attribution, ExplainBinding, ModelledPath } from '../native/explain-binding';
@@ -21,6 +21,10 @@ export interface ExplainContext {
 /** One side of a pair. `tensors`: "y" and known taps as observed; absent: what the model of this path gives. */
 export interface ObservedSide {
   path: 'b12x' | 'cutlass';
+  /** default: the context's */
+  contract?: Contract | ReferenceContract;
+  /** the fp64 reference with the scales of `path`; it has no pipeline to deviate from */
+  reference?: boolean;
   tensors?: Record<string, NativeTensor>;
 }
 
@@ -30,8 +34,8 @@ export interface ExplainOptions {
   /** bootstrap resamples of the tokens; default 1000 */
   resamples?: number;
   cancel?: CancelFlag;
-  /** told before each of the two parts begins */
-  onPart?: (part: 'diagnosis' | 'attribution') => void;
+  /** told before each part begins; `side`: which one is diagnosed */
+  onPart?: (part: 'diagnosis' | 'attribution', side: 'a' | 'b') => void;
 }
 
 export interface ErrorExplanation {
@@ -43,15 +47,17 @@ export interface ErrorExplanation {
   rest: number;
   /** E = ||y_A - y_B||^2, and sqrt(E) / ||y_B|| */
   total: { energy: number; nrmse: number };
-  /** of side A against its documented pipeline, where A was observed */
+  /** of side A against its documented pipeline, where A was observed and is not the reference */
   diagnosis: Diagnosis | null;
+  /** the same of side B */
+  diagnosisB: Diagnosis | null;
 }
 
 /**
  * Explains ||y_A - y_B||^2 of one batch. Causes are those in which the documented pipelines of the two sides differ, and
- * those that A has beyond its documented pipeline as far as its observed tensors show it (`diagnose`).
- * @throws AppError / NativeError `unsupported` for a layer without input scales (W4A16: no CUTLASS path), `wrong-shape` for a
- *   tensor that does not fit the batch, `cancelled`
+ * those that a side has beyond its documented pipeline as far as its observed tensors show it (`diagnose`).
+ * @throws AppError / NativeError `unsupported` for a layer without input scales (W4A16: no CUTLASS path) and for the contracts
+ *   ideal-per-expert and weights-only, which have no model; `wrong-shape` for a tensor that does not fit the batch, `cancelled`
  */
 export async function explain(
   context: ExplainContext,
@@ -62,31 +68,37 @@ export async function explain(
   const { binding, checkpoint, contract } = context;
   const { seed = 1, resamples = 1000, cancel, onPart } = options;
   const input = { ...batch, ...(cancel && { cancel }), checkpoint, contract, seed };
-  if (a.tensors) onPart?.('diagnosis');
-  const diagnosis = a.tensors
-    ? await binding.diagnose({ ...input, model: modelled(context, batch.tokens, a.path), observed: a.tensors })
-    : null;
-  const deviations: Deviation[] = (diagnosis?.deviations ?? []).map(({ cause, site, variant }) => ({
-    cause,
-    site,
-    variant,
-  }));
-  onPart?.('attribution');
+  const diagnosed = async (name: 'a' | 'b', side: ObservedSide): Promise<Diagnosis | null> => {
+    if (!side.tensors || side.reference) return null;
+    onPart?.('diagnosis', name);
+    return binding.diagnose({ ...input, model: modelled(context, batch.tokens, side), observed: side.tensors });
+  };
+  const models = { a: modelled(context, batch.tokens, a), b: modelled(context, batch.tokens, b) };
+  const diagnosis = await diagnosed('a', a);
+  const diagnosisB = await diagnosed('b', b);
+  const deviations = { a: deviationsOf(diagnosis), b: deviationsOf(diagnosisB) };
+  onPart?.('attribution', 'a');
   const attribution = await binding.attribute({
     ...input,
+    ...models,
     resamples,
-    a: modelled(context, batch.tokens, a.path),
-    b: modelled(context, batch.tokens, b.path),
-    deviations,
+    deviations: deviations.a,
+    deviationsB: deviations.b,
     ...observedOutput('observedA', a),
     ...observedOutput('observedB', b),
   });
-  return { ...summarize(attribution, new Set(deviations.map(({ cause }) => cause))), diagnosis };
+  const faults = new Set([...deviations.a, ...deviations.b].map(({ cause }) => cause));
+  return { ...summarize(attribution, faults), diagnosis, diagnosisB };
 }
 
-function modelled(context: ExplainContext, tokens: number, path: 'b12x' | 'cutlass'): ModelledPath {
+function deviationsOf(diagnosis: Diagnosis | null): Deviation[] {
+  return (diagnosis?.deviations ?? []).map(({ cause, site, variant }) => ({ cause, site, variant }));
+}
+
+function modelled(context: ExplainContext, tokens: number, side: ObservedSide): ModelledPath {
+  const { path, contract = context.contract, reference = false } = side;
   const { kernel, tileM, tileN } = context.decide(tokens, path);
-  return { path, kernel, tileM, tileN };
+  return { path, kernel, tileM, tileN, contract, reference };
 }
 
 function observedOutput<Key extends string>(key: Key, side: ObservedSide): { [K in Key]?: NativeTensor } {
@@ -104,7 +116,7 @@ function observedOutput<Key extends string>(key: Key, side: ObservedSide): { [K 
 function summarize(
   { causes, interaction, rest, total }: Attribution,
   faults: ReadonlySet<CauseId>,
-): Omit<ErrorExplanation, 'diagnosis'> {
+): Omit<ErrorExplanation, 'diagnosis' | 'diagnosisB'> {
   return {
     causes: causes
       .map((cause) => ({ ...cause, ...causeTexts[cause.id], fault: faults.has(cause.id) }))

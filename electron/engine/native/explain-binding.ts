@@ -1,10 +1,14 @@
 /** The part of the addon that says why two outputs differ (native/explain). */
 import type { CauseId, Deviation, Diagnosis } from '../../contract/explanation';
-import type { Contract, Kernel, Path } from '../../contract/layer';
+import type { Contract, Kernel, Path, ReferenceContract } from '../../contract/layer';
 import type { CancelFlag, CheckpointLayer, NativeTensor, RunResult } from './binding';
 
 /** Which documented pipeline a side is: contract and kernel as dispatched. */
 export interface ModelledPath {
+  /** default: the request's. `ideal` is for the reference alone; the other two of its own have no model */
+  contract?: Contract | ReferenceContract;
+  /** the fp64 reference with the scales of `path`: nothing is rounded between its stages, and no kernel is asked for */
+  reference?: boolean;
   path: Exclude<Path, 'reference'>;
   kernel: Kernel;
   tileM: number;
@@ -50,6 +54,8 @@ export interface AttributionRequest extends ModelBatch {
   observedB?: NativeTensor;
   /** causes that A has beyond its documented pipeline (from `diagnose`) */
   deviations?: Deviation[];
+  /** the same of B */
+  deviationsB?: Deviation[];
   /** of the bootstrap */
   seed: number;
   resamples: number;

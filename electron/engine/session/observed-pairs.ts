@@ -1,4 +1,5 @@
 /** Pairs of answers that can be explained: from two sessions, or from a session and its re-run. */
+import type { Side } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { ObservedPair, PairSide } from '../analysis/explain-pair';
 import type { LayerRuntime } from '../run/runtime';
@@ -9,20 +10,52 @@ import type { ReplaySource } from './replay-source';
 export interface PairChoice {
   /** batch of A; default: the first whose answers differ, else the first that can be compared */
   batch?: number | undefined;
-  /** default: the path that A's batch took */
-  pathA?: RunPath | undefined;
-  pathB?: RunPath | undefined;
+  /** default: the path that A's batch took; of B: A's. The reference has the scales of the other side's path */
+  pathA?: Side | undefined;
+  pathB?: Side | undefined;
 }
 
 function decided(source: ReplaySource, batch: number): RunPath {
   return source.table.path(batch) === 'cutlass' ? 'cutlass' : 'b12x';
 }
 
-async function recordedSide(source: ReplaySource, batch: number, path: RunPath): Promise<PairSide> {
-  const answer = await source.answer(batch, path, path);
-  const name = `${source.path}, batch ${batch}, ${path}`;
+/** Which answer of a batch a side of the pair is. */
+interface Chosen {
+  side: Side;
+  path: RunPath;
+}
+
+function chosenSides({ pathA, pathB }: PairChoice, taken: RunPath): { a: Chosen; b: Chosen } {
+  const a = pathA ?? taken;
+  const b = pathB ?? a;
+  const known = [a, b].find((side) => side !== 'reference') ?? taken;
+  const chosen = (side: Side): Chosen => ({ side, path: side === 'reference' ? (known as RunPath) : side });
+  return { a: chosen(a), b: chosen(b) };
+}
+
+const sideName = ({ side, path }: Chosen) => (side === 'reference' ? `reference as ${path}` : side);
+
+async function recordedSide(source: ReplaySource, batch: number, chosen: Chosen): Promise<PairSide> {
+  const answer = await source.answer(batch, chosen.side, chosen.path);
+  const name = `${source.path}, batch ${batch}, ${sideName(chosen)}, ${source.contract}`;
   if (isUnavailable(answer)) throw new AppError({ code: 'unsupported', message: answer.reason, subject: name });
-  return { name, side: path, path, tensors: answer.tensors, contract: source.contract };
+  return { name, ...chosen, tensors: answer.tensors, contract: source.contract };
+}
+
+/** The contract of the two may differ, the layer not. */
+function requireOneLayer(a: ReplaySource, b: ReplaySource): void {
+  const facts = ({ environment }: ReplaySource) => {
+    const { index, shape, merge, a1, a2, s2Min, s2Max } = environment.layer;
+    return JSON.stringify({ index, shape, merge, a1, a2, s2Min, s2Max });
+  };
+  if (facts(a) === facts(b)) return;
+  throw new AppError({
+    code: 'bad-config',
+    message: 'The two sessions were recorded on different layers: their difference has no causes to tell.',
+    subject: b.path,
+    expected: `the layer of ${a.path}: ${facts(a)}`,
+    found: facts(b),
+  });
 }
 
 async function pairOf(source: ReplaySource, runtime: LayerRuntime, batch: number, a: PairSide, b: PairSide) {
@@ -55,14 +88,15 @@ async function equalInputs(a: ReplaySource, b: ReplaySource): Promise<[number, n
   return pairs;
 }
 
-async function answerHash(source: ReplaySource, batch: number, path: RunPath): Promise<string | null> {
-  const found = (await source.result(batch)).answers.find(({ side, as }) => side === path && as === path);
+async function answerHash(source: ReplaySource, batch: number, { side, path }: Chosen): Promise<string | null> {
+  const found = (await source.result(batch)).answers.find((answer) => answer.side === side && answer.as === path);
   return found?.blob.sha256 ?? null;
 }
 
 /**
  * The pair of two sessions. @param runtime the layer of A
- * Throws `usage` when no batch of the two has the same input, `unsupported` when an answer was not recorded.
+ * Throws `usage` when no batch of the two has the same input, `unsupported` when an answer was not recorded, `bad-config` when
+ * the layers differ.
  */
 export async function sessionPair(
   a: ReplaySource,
@@ -70,6 +104,7 @@ export async function sessionPair(
   runtime: LayerRuntime,
   choice: PairChoice,
 ): Promise<ObservedPair> {
+  requireOneLayer(a, b);
   const pairs = await equalInputs(a, b);
   const wanted = choice.batch === undefined ? pairs : pairs.filter(([batch]) => batch === choice.batch);
   const first = wanted[0];
@@ -82,15 +117,15 @@ export async function sessionPair(
     });
   let chosen = first;
   for (const pair of wanted) {
-    const pathA = choice.pathA ?? decided(a, pair[0]);
-    const hashes = [await answerHash(a, pair[0], pathA), await answerHash(b, pair[1], choice.pathB ?? pathA)];
+    const sides = chosenSides(choice, decided(a, pair[0]));
+    const hashes = [await answerHash(a, pair[0], sides.a), await answerHash(b, pair[1], sides.b)];
     if (hashes[0] === null || hashes[1] === null || hashes[0] === hashes[1]) continue;
     chosen = pair;
     break;
   }
-  const pathA = choice.pathA ?? decided(a, chosen[0]);
-  const left = await recordedSide(a, chosen[0], pathA);
-  const right = await recordedSide(b, chosen[1], choice.pathB ?? pathA);
+  const sides = chosenSides(choice, decided(a, chosen[0]));
+  const left = await recordedSide(a, chosen[0], sides.a);
+  const right = await recordedSide(b, chosen[1], sides.b);
   return pairOf(a, runtime, chosen[0], left, right);
 }
 
@@ -109,16 +144,20 @@ export async function rerunPair(
       expected: `0 to ${source.table.length - 1}`,
       found: String(batch),
     });
-  const pathA = choice.pathA ?? decided(source, batch);
-  const left = await recordedSide(source, batch, pathA);
+  const sides = chosenSides(choice, decided(source, batch));
+  const left = await recordedSide(source, batch, sides.a);
   const input = await source.input(batch);
   if (isUnavailable(input)) throw new AppError({ code: 'unsupported', message: input.reason, subject: source.path });
-  const path = choice.pathB ?? pathA;
-  const { tensors } = (await runtime.run(input, path, tapNames)).result;
+  const { side, path } = sides.b;
+  const { tensors } =
+    side === 'reference'
+      ? await runtime.runReference(input, path, tapNames)
+      : (await runtime.run(input, path, tapNames)).result;
   const { provider, version } = runtime.device;
+  const on = side === 'reference' ? 'in fp64' : `again on ${provider} ${version}`;
   const right: PairSide = {
-    name: `run again on ${provider} ${version}, ${path}`,
-    ...{ side: path, path, tensors, contract: source.contract },
+    name: `run ${on}, ${sideName(sides.b)}, ${source.contract}`,
+    ...{ side, path, tensors, contract: source.contract },
   };
   return pairOf(source, runtime, batch, left, right);
 }

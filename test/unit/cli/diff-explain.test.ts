@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeSafetensors } from '../../../electron/engine/checkpoint/safetensors/write';
 import { loadBinding } from '../../../electron/engine/native/load';
 import { cli } from '../../fixtures/cli';
+import { makeTinyCheckpoint } from '../../fixtures/sessions/tiny-checkpoint';
 import { readTensorFile } from '../../fixtures/tensor-file';
 import { record, type Workplace, workplace } from '../session/recording';
 
@@ -17,6 +18,7 @@ interface Explanation {
   interaction: number;
   rest: number;
   total: { energy: number; nrmse: number };
+  diagnosis: Record<'a' | 'b', { deviations: { cause: string; site: number }[] } | null>;
 }
 
 let place: Workplace;
@@ -114,6 +116,119 @@ describe('diff --explain', () => {
     const text = await cli(['diff', ...outputs, '--explain', '--checkpoint', place.checkpoint, '--input', input]);
     expect(text.out).toMatch(/first diverging stage: input/);
     expect(text.out).toMatch(/interaction -?[\d.]+ %, rest -?[\d.]+ %/);
+  });
+
+  it('diagnoses both sides, and the reference of a recording is a side', async () => {
+    const pair = await explained(session, session, '--batch', '0', '--path-a', 'b12x', '--path-b', 'reference');
+    expectWhole(pair);
+    expect(pair.diagnosis).toMatchObject({ a: { deviations: [] }, b: null });
+    const ids = pair.causes.map(({ id }) => id);
+    expect(ids).toContain('bf16-between-stages');
+    // The reference has the scales of b12x under the same contract.
+    expect(ids).not.toContain('sf-underflow');
+    expect(ids).not.toContain('unit-activation-scale');
+    const rerun = await explained(session, '--rerun', '--batch', '0', '--path-a', 'b12x', '--path-b', 'reference');
+    expect(rerun.total).toEqual(pair.total);
+    const both = await explained(session, session, '--batch', '0', '--path-a', 'b12x', '--path-b', 'cutlass');
+    expect(both.diagnosis).toMatchObject({ a: { deviations: [] }, b: { deviations: [] } });
+  });
+
+  describe('of output files under contracts of their own', () => {
+    const files: Record<string, string> = {};
+    const run = async (name: string, ...args: string[]) => {
+      const out = join(place.folder, `${name}.safetensors`);
+      const what = ['run', place.checkpoint, '--input', input, '--out', out, '--taps', 'all', '--json'];
+      const made = await cli([...what, ...args]);
+      expect(made.code, made.err).toBe(0);
+      files[name] = out;
+    };
+    const layer = () => ['--checkpoint', place.checkpoint, '--input', input];
+    beforeAll(async () => {
+      await run('unit-alpha', '--path', 'b12x', '--contract', 'unit-alpha');
+      await run('clean', '--path', 'b12x', '--contract', 'clean');
+      for (const contract of ['ideal', 'ideal-per-expert', 'weights-only'])
+        await run(contract, '--provider', 'reference', '--contract', contract);
+    });
+    const diff = (a: string, b: string, ...args: string[]) => explained(files[a]!, files[b]!, ...layer(), ...args);
+
+    it('names the steps in which the contracts differ, and nothing else', async () => {
+      const contracts = ['--contract-a', 'unit-alpha', '--contract-b', 'clean'];
+      const found = await diff('unit-alpha', 'clean', ...contracts, '--path-b', 'b12x');
+      expectWhole(found);
+      expect(found.causes.map(({ id }) => id).sort()).toEqual([
+        'sf-rerounding',
+        'sf-underflow',
+        'unit-activation-scale',
+      ]);
+      // The model of both is exact, so nothing is left, and neither side is at fault.
+      expect(found.rest).toBe(0);
+      expect(found.diagnosis).toMatchObject({ a: { deviations: [] }, b: { deviations: [] } });
+    });
+
+    it('takes ideal as a side: what is left is the rounding of y', async () => {
+      const found = await diff('unit-alpha', 'ideal', '--contract-b', 'ideal');
+      expectWhole(found);
+      expect(found.total.nrmse).toBeCloseTo(found.stages[5]!.comparison!.nrmse, 6);
+      expect(found.causes.map(({ id }) => id)).toEqual(
+        expect.arrayContaining(['unit-activation-scale', 'bf16-between-stages']),
+      );
+      expect(found.diagnosis.b).toBeNull();
+      // y itself is rounded to bf16, at most 2^-8 / sqrt(3) of its size.
+      expect(Math.sqrt(found.rest) * found.total.nrmse).toBeLessThan(0.0023);
+      const text = await cli([
+        'diff',
+        files['unit-alpha']!,
+        files.ideal!,
+        '--explain',
+        ...layer(),
+        '--contract-b',
+        'ideal',
+      ]);
+      expect(text.out).toMatch(/B: .*ideal\.safetensors, reference, ideal/);
+      expect(text.out).toMatch(/A follows its documented pipeline: no fault was named/);
+    });
+
+    it.each([
+      ['ideal-per-expert', /one for all experts/],
+      ['weights-only', /does not quantize activations/],
+    ])('says why %s has no causes', async (contract, reason) => {
+      const args = [
+        'diff',
+        files.clean!,
+        files[contract]!,
+        '--explain',
+        ...layer(),
+        '--contract-b',
+        contract,
+        '--json',
+      ];
+      const { errorCode, json } = await cli(args);
+      expect(errorCode).toBe('unsupported');
+      expect((json!.error as { message: string }).message).toMatch(reason);
+    });
+
+    it.each([
+      ['a path for an answer of the reference', ['--contract-b', 'ideal', '--path-b', 'cutlass']],
+      ['a file that is not what the option says', ['--path-b', 'b12x']],
+      ['the reference for a file in bf16', ['--path-a', 'reference', '--contract-b', 'ideal']],
+    ])('refuses %s', async (_, args) => {
+      const all = ['diff', files.clean!, files.ideal!, '--explain', ...layer(), ...args, '--json'];
+      expect((await cli(all)).errorCode).toBe('bad-option');
+    });
+  });
+
+  it('refuses two sessions of different layers, and a contract for a session', async () => {
+    const elsewhere = await workplace();
+    try {
+      const other = join(elsewhere.folder, 'other.moesession');
+      const more = await makeTinyCheckpoint(loadBinding(), join(elsewhere.folder, 'other'), { seed: 9 });
+      await record(more, other, [8, 64], { taps: true, weights: true });
+      expect((await cli(['diff', session, other, '--explain', '--json'])).errorCode).toBe('bad-config');
+    } finally {
+      await elsewhere.remove();
+    }
+    const contract = ['diff', session, session, '--explain', '--contract-b', 'clean', '--json'];
+    expect((await cli(contract)).errorCode).toBe('bad-option');
   });
 
   it('refuses what it cannot compare, in one message', async () => {
