@@ -70,7 +70,7 @@ export const DiagnosisSchema = z.object({
 export type Diagnosis = z.infer<typeof DiagnosisSchema>;
 
 const named = { ...deviation, /** of the cause, in words */ name: z.string() };
-const NamedDiagnosisSchema = DiagnosisSchema.extend({
+export const NamedDiagnosisSchema = DiagnosisSchema.extend({
   deviations: z.array(
     z.object({
       ...named,
@@ -80,6 +80,7 @@ const NamedDiagnosisSchema = DiagnosisSchema.extend({
     }),
   ),
 });
+export type NamedDiagnosis = z.infer<typeof NamedDiagnosisSchema>;
 
 export const DiffExplanationSchema = z.object({
   batch: z.number().int(),
@@ -94,10 +95,8 @@ export const DiffExplanationSchema = z.object({
   rest: z.number(),
   /** E = ||y_a - y_b||^2, and sqrt(E) / ||y_b|| */
   total: z.object({ energy: z.number(), nrmse: z.number() }),
-  /** of side a against its documented pipeline; null where the outputs are equal */
-  diagnosis: NamedDiagnosisSchema.nullable(),
-  /** stages of a that were observed */
-  observed: z.array(z.enum(stages)),
+  /** each side against its documented pipeline; null for the reference, and where the outputs are equal */
+  diagnosis: z.object({ a: NamedDiagnosisSchema.nullable(), b: NamedDiagnosisSchema.nullable() }),
   /** where the weights came from, in words */
   layer: z.string(),
 });

@@ -165,15 +165,20 @@ export function engineSuite(host: string, open: () => Promise<OpenedHost>): void
       );
       expect(diff.firstDiverging).toBe('input');
       expect(diff).toMatchObject({ cannot: { explain: '', repeat: '' }, recorded: null });
-      const { causes, interaction, rest, total, diagnosis, observed } = await client.request('diff.explain', pair);
+      const { causes, interaction, rest, total, diagnosis } = await client.request('diff.explain', pair);
       expect(causes.reduce((sum, { share }) => sum + share, 0) + interaction + rest).toBeCloseTo(1, 9);
       expect(['unit-activation-scale', 'sf-rerounding', 'sf-underflow']).toContain(causes[0]?.id);
       expect(total.nrmse).toBeCloseTo(diff.stages[5]?.comparison?.nrmse ?? 0, 6);
-      expect(observed).toEqual(diff.stages.map(({ stage }) => stage));
-      expect(diagnosis?.deviations).toEqual([]);
-      expect(diagnosis?.segments.map(({ stage }) => stage)).toContain('requantized');
-      const refused = await client.failure('diff.explain', { ...pair, b: 'reference' });
-      expect(refused).toMatchObject({ code: 'unsupported', message: expect.stringContaining('choose these two') });
+      for (const side of [diagnosis.a, diagnosis.b]) {
+        expect(side?.deviations).toEqual([]);
+        expect(side?.segments.map(({ stage }) => stage)).toEqual(diff.stages.map(({ stage }) => stage));
+      }
+      const exact = await client.request('diff.explain', { ...pair, b: 'reference' });
+      expect(exact.diagnosis.b).toBeNull();
+      expect(exact.causes.reduce((sum, { share }) => sum + share, 0) + exact.interaction + exact.rest).toBeCloseTo(
+        1,
+        9,
+      );
       const worst = diff.stages[1]?.worst[0];
       expect(worst?.token).toBe(Math.floor((worst?.row ?? 0) / tinyShape.topK));
       const { topkIds } = await client.request('batch.detail', { batch: 0 });

@@ -102,8 +102,6 @@ export async function whyNotExplained(
   if (noModel !== '') return noModel;
   for (const answer of [a, b]) {
     if (isUnavailable(answer)) return answer.reason;
-    if (answer.side === 'reference')
-      return 'Causes are those in which b12x and CUTLASS differ: choose these two. The reference rounds nothing between its stages.';
   }
   const input = await source.input(batch);
   return isUnavailable(input) ? input.reason : '';

@@ -8,7 +8,7 @@ import { Block } from '../../frame/panel-frame';
 import { type Column, tableCsv } from '../../tables/columns';
 import { DataTable } from '../../tables/data-table';
 import { type CauseRow, causeRows, intervalText, shareDomain, shareText } from './causes-rows';
-import { DiagnosisDetails, Verdict } from './diagnosis';
+import { DiagnosisDetails, Verdicts } from './diagnosis';
 import { useExplanation } from './explanation';
 import { ShareBar } from './share-bar';
 import { sideTitles } from './state';
@@ -86,7 +86,7 @@ export function CausesView({ found, name }: { found: DiffExplanation; name: stri
   const rows = useMemo(() => causeRows(found), [found]);
   const columns = useMemo(() => columnsOf(shareDomain(rows)), [rows]);
   const shown = rows.find(({ id }) => id === selected) ?? rows[0];
-  const { total, tokens, diagnosis, layer } = found;
+  const { total, tokens, layer } = found;
   return (
     <Block
       title={`Why ${sideTitles[found.a]} and ${sideTitles[found.b]} differ`}
@@ -103,7 +103,7 @@ export function CausesView({ found, name }: { found: DiffExplanation; name: stri
       }
     >
       <div className="causes-view" data-testid="diff-causes">
-        {diagnosis && <Verdict found={found} diagnosis={diagnosis} />}
+        <Verdicts found={found} />
         <div className="causes-table" style={{ height: headHeight + rows.length * rowHeight }}>
           <DataTable
             label="Causes"
@@ -130,7 +130,7 @@ export function CausesView({ found, name }: { found: DiffExplanation; name: stri
           shares, interaction and rest are 100 %.
           {tokens > 1 && ' Intervals: tokens resampled 1000 times.'} Weights: {layer}.
         </p>
-        {diagnosis && <DiagnosisDetails found={found} diagnosis={diagnosis} />}
+        <DiagnosisDetails found={found} />
       </div>
     </Block>
   );

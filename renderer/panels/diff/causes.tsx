@@ -5,7 +5,7 @@ import type { DiffExplanation } from '../../../electron/contract/explanation';
 import { invoke } from '../../commands/registry';
 import { Block, ErrorState } from '../../frame/panel-frame';
 import { causeRows, shareDomain, shareText } from './causes-rows';
-import { Verdict } from './diagnosis';
+import { Verdicts } from './diagnosis';
 import { cancelExplanation, useExplanation } from './explanation';
 import { RecordedCauses } from './recorded-causes';
 import { ShareBar } from './share-bar';
@@ -15,8 +15,13 @@ import './causes.css';
 export function CausesBlock({ diff }: { diff: Diff }) {
   const { of, found, error, running } = useExplanation();
   const key = comparisonKey(diff.batch, diff);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another comparison ends the measurement of the one before
-  useEffect(() => cancelExplanation, [key]);
+  useEffect(
+    () => () => {
+      // Another comparison ends the measurement of the one before; its own may be under way already.
+      if (useExplanation.getState().of === key) cancelExplanation();
+    },
+    [key],
+  );
   const own = of === key;
   const { explain: reason } = diff.cannot;
   return (
@@ -78,7 +83,6 @@ const shownCauses = 3;
 function Summary({ found }: { found: DiffExplanation }) {
   const open = useExplanation((state) => state.open);
   const history = useDiff((state) => state.history);
-  const { diagnosis } = found;
   if (found.causes.length === 0)
     return <p className="muted cause-text">The two outputs are equal: there is no error to share out.</p>;
   const rows = causeRows(found);
@@ -91,7 +95,7 @@ function Summary({ found }: { found: DiffExplanation }) {
   };
   return (
     <div className="causes-summary" data-testid="diff-causes-summary">
-      {diagnosis && <Verdict found={found} diagnosis={diagnosis} />}
+      <Verdicts found={found} />
       {[...causes, ...rest].map((row) => (
         <div key={row.id} className="cause-line">
           <span className={row.kind === 'remainder' ? 'cause-name muted' : 'cause-name'} title={row.explanation}>

@@ -1,83 +1,118 @@
-/** Whether a side follows its documented pipeline, as far as its stages were observed; what was named where it does not. */
-import type { DiffExplanation } from '../../../electron/contract/explanation';
+/** Whether the sides follow their documented pipelines, as far as their stages are known; what was named where they do not. */
+import type { Side } from '../../../electron/contract/batch';
+import type { DiffExplanation, NamedDiagnosis } from '../../../electron/contract/explanation';
 import { formatCount } from '../../format/numbers';
 import { shareText, siteName } from './causes-rows';
 import { sideTitles, stageTitles } from './state';
 
-type Diagnosis = NonNullable<DiffExplanation['diagnosis']>;
+interface Diagnosed {
+  side: Side;
+  diagnosis: NamedDiagnosis;
+}
 
-/** One sentence: what was named, else that nothing had to be. */
-export function Verdict({ found, diagnosis }: { found: DiffExplanation; diagnosis: Diagnosis }) {
-  const { deviations, segments } = diagnosis;
-  const side = sideTitles[found.a];
-  const [first] = deviations;
-  if (first)
-    return (
-      <p className="verdict differs">
-        ▲ <strong>{first.name}</strong> ({siteName(first.site)}), seen in {side} at {stageTitles[first.stage]}: explains{' '}
-        <span className="number">{shareText(first.explained)}</span> of what the documented pipeline does not
-      </p>
-    );
-  const left = segments.filter(({ mismatchAfter, floor }) => mismatchAfter > floor);
+function diagnosedSides({ a, b, diagnosis }: DiffExplanation): Diagnosed[] {
+  return [
+    ...(diagnosis.a ? [{ side: a, diagnosis: diagnosis.a }] : []),
+    ...(diagnosis.b ? [{ side: b, diagnosis: diagnosis.b }] : []),
+  ];
+}
+
+/** What was named first, side by side; else one sentence that nothing had to be. */
+export function Verdicts({ found }: { found: DiffExplanation }) {
+  const sides = diagnosedSides(found);
+  const faults = sides.filter(({ diagnosis }) => diagnosis.deviations.length > 0);
+  const clean = sides.filter(({ diagnosis }) => diagnosis.deviations.length === 0 && !leftOver(diagnosis));
+  const unnamed = sides.filter(({ diagnosis }) => diagnosis.deviations.length === 0 && leftOver(diagnosis));
   return (
-    <p className="verdict">
-      {left.length === 0
-        ? `${side} follows its documented pipeline: no fault was named.`
-        : `${side} is not quite its documented pipeline (${left.map(({ stage }) => stageTitles[stage]).join(', ')}), but too little differs to name a fault.`}
-    </p>
+    <>
+      {faults.flatMap(({ side, diagnosis }) =>
+        diagnosis.deviations.map(({ cause, site, variant, name, stage, explained }) => (
+          <p key={`${side}/${cause}/${site}/${variant}`} className="verdict differs">
+            ▲ <strong>{name}</strong> ({siteName(site)}), seen in {sideTitles[side]} at {stageTitles[stage]}: explains{' '}
+            <span className="number">{shareText(explained)}</span> of what its documented pipeline does not
+          </p>
+        )),
+      )}
+      {unnamed.map(({ side, diagnosis }) => (
+        <p key={side} className="verdict">
+          {sideTitles[side]} is not quite its documented pipeline ({leftOver(diagnosis)}), but too little differs to
+          name a fault.
+        </p>
+      ))}
+      {clean.length > 0 && (
+        <p className="verdict">
+          {clean.map(({ side }) => sideTitles[side]).join(' and ')}{' '}
+          {clean.length > 1 ? 'follow their documented pipelines' : 'follows its documented pipeline'}: no fault was
+          named.
+        </p>
+      )}
+    </>
   );
 }
 
-/** All that was named with what it cannot be told from, and the compared stages. */
-export function DiagnosisDetails({ found, diagnosis }: { found: DiffExplanation; diagnosis: Diagnosis }) {
-  const { deviations, segments } = diagnosis;
+/** Stages of which more differs than the order of additions explains; empty: none. */
+function leftOver({ segments }: NamedDiagnosis): string {
+  const left = segments.filter(({ mismatchAfter, floor }) => mismatchAfter > floor);
+  return left.map(({ stage }) => stageTitles[stage]).join(', ');
+}
+
+/** What the named causes cannot be told from, and the compared stages of each side. */
+export function DiagnosisDetails({ found }: { found: DiffExplanation }) {
+  const sides = diagnosedSides(found);
+  const outputOnly = sides.filter(({ diagnosis }) => diagnosis.segments.every(({ stage }) => stage === 'output'));
   return (
     <div className="diagnosis">
-      {deviations.slice(1).map((one) => (
-        <p key={`${one.cause}/${one.site}/${one.variant}`} className="verdict differs">
-          ▲ {one.name} ({siteName(one.site)}) at {stageTitles[one.stage]}:{' '}
-          <span className="number">{shareText(one.explained)}</span>
-        </p>
+      {sides.flatMap(({ side, diagnosis }) =>
+        diagnosis.deviations
+          .filter(({ alternatives }) => alternatives.length > 0)
+          .map(({ cause, site, name, alternatives }) => (
+            <p key={`${side}/${cause}/${site}`} className="muted">
+              {name} is not told apart from {[...new Set(alternatives.map((other) => other.name))].join(', ')}.
+            </p>
+          )),
+      )}
+      {sides.map(({ side, diagnosis }) => (
+        <Segments key={side} side={side} diagnosis={diagnosis} />
       ))}
-      {deviations.map(({ cause, site, alternatives, name }) =>
-        alternatives.length === 0 ? null : (
-          <p key={`${cause}/${site}`} className="muted">
-            {name} is not told apart from {[...new Set(alternatives.map((other) => other.name))].join(', ')}.
-          </p>
-        ),
-      )}
-      <table className="diagnosis-table" aria-label={`${sideTitles[found.a]} against its documented pipeline`}>
-        <thead>
-          <tr>
-            <th scope="col">{sideTitles[found.a]} against its documented pipeline</th>
-            <th scope="col">compared</th>
-            <th scope="col">differ</th>
-            <th scope="col" title="share that is left with what was named">
-              left
-            </th>
-            <th scope="col" title="share that the order of additions makes by itself">
-              order alone
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {segments.map(({ stage, compared, mismatchBefore, mismatchAfter, floor }) => (
-            <tr key={stage}>
-              <th scope="row">{stageTitles[stage]}</th>
-              <td className="number">{formatCount(compared)}</td>
-              <td className="number">{shareText(mismatchBefore)}</td>
-              <td className="number">{shareText(mismatchAfter)}</td>
-              <td className="number">{shareText(floor)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {!found.observed.includes('fc1') && (
+      {outputOnly.length > 0 && (
         <p className="muted">
-          Only the output was recorded: faults are looked for by its distance. With taps every stage is looked at.
+          Of {outputOnly.map(({ side }) => sideTitles[side]).join(' and ')} only the output is known: faults are looked
+          for by its distance. With taps every stage is looked at.
         </p>
       )}
-      <p className="muted">Faults are looked for in {sideTitles[found.a]}; swap the sides to look at the other.</p>
     </div>
+  );
+}
+
+function Segments({ side, diagnosis }: Diagnosed) {
+  return (
+    <table className="diagnosis-table" aria-label={`${sideTitles[side]} against its documented pipeline`}>
+      <thead>
+        <tr>
+          <th scope="col">{sideTitles[side]} against its documented pipeline</th>
+          <th scope="col" title="blocks of 16 of quantized stages, elements of the others">
+            compared
+          </th>
+          <th scope="col">differ</th>
+          <th scope="col" title="share that is left with what was named">
+            left
+          </th>
+          <th scope="col" title="share that the order of additions makes by itself">
+            order alone
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {diagnosis.segments.map(({ stage, compared, mismatchBefore, mismatchAfter, floor }) => (
+          <tr key={stage}>
+            <th scope="row">{stageTitles[stage]}</th>
+            <td className="number">{formatCount(compared)}</td>
+            <td className="number">{shareText(mismatchBefore)}</td>
+            <td className="number">{shareText(mismatchAfter)}</td>
+            <td className="number">{shareText(floor)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }

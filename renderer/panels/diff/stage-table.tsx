@@ -60,7 +60,7 @@ export const stageColumns: readonly Column<StageRow>[] = [
   {
     id: 'stage',
     header: 'stage',
-    width: '160px',
+    width: '178px',
     kind: 'text',
     value: (row) => stageTitles[row.stage],
     render: (row) => (
@@ -82,19 +82,19 @@ export const stageColumns: readonly Column<StageRow>[] = [
       </>
     ),
   },
-  figure('maxAbs', 'max |a-b|', '74px', (value) => shortValue(value)),
-  figure('nrmse', 'NRMSE', '74px', formatError),
+  figure('maxAbs', 'max |a-b|', '70px', (value) => shortValue(value)),
+  figure('nrmse', 'NRMSE', '72px', formatError),
   {
     id: 'floor',
     header: 'noise floor',
-    width: '78px',
+    width: '76px',
     kind: 'number',
     value: (row) => row.floor,
     render: (row) => (row.floor === null ? <None row={row} /> : formatError(row.floor)),
   },
-  figure('cosine', 'cosine', '74px', formatCosine),
-  figure('pcc', 'PCC', '74px', formatCosine),
-  figure('withinTolerance', 'within', '74px', formatWithin),
+  figure('cosine', 'cosine', '73px', formatCosine),
+  figure('pcc', 'PCC', '73px', formatCosine),
+  figure('withinTolerance', 'within', '73px', formatWithin),
   figure('bestScale', 'best scale', '72px', (value) => shortValue(value, 6)),
   {
     id: 'codes',
