@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -53,5 +54,17 @@ describe('an addon that cannot be loaded', () => {
       expect(error.found).toMatch(/text\.node: .+ \(second\)/);
       expect(error.remedy).toMatch(/build:native.*MOESCOPE_ADDON/);
     }
+  });
+});
+
+describe('threads', () => {
+  it.each([
+    ['3', 3],
+    ['1', 1],
+  ])('MOESCOPE_THREADS=%s is what info() tells', (value, threads) => {
+    const script = 'console.log(require(process.argv[1]).info().threads)';
+    const env = { ...process.env, MOESCOPE_THREADS: value };
+    const out = execFileSync(process.execPath, ['-e', script, loadAddon().path], { env, encoding: 'utf8' });
+    expect(Number(out)).toBe(threads);
   });
 });
