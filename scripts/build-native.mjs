@@ -52,7 +52,7 @@ function listFiles(folder) {
 
 /** The CMake target of the addon with the built-in providers, which is all that running needs. */
 const addonTarget = 'moescope_addon';
-const cudaTargets = ['moescope_cuda', 'moescope_cuda_check'];
+const cudaTargets = ['moescope_cuda', 'moescope_cuda_check', 'moescope_provider_check'];
 const cudaLibrary = join(output, 'providers', 'libmoescope_cuda.so');
 /** Hopper, and the family of RTX Blackwell (sm_120, sm_121). */
 const cudaArchitectures = [90, 120];

@@ -13,13 +13,13 @@ import { loadAddon } from '../engine/native/load';
 import { toolVersion } from '../hosts/built';
 import { CliContext } from './context';
 import { setExitCode } from './exit-code';
-import { addOptions, jsonOption, providerName } from './options';
+import { addOptions, jsonOption, ownProviders, providerName } from './options';
 import { bytesText } from './text';
 
 /** Said here and in README: what nobody has run on the hardware yet. */
 const neverRun = [
-  'No CUDA provider is built yet: nothing in this version was run on RTX Blackwell (sm_120) or any other GPU.',
-  'The cpu provider reproduces the documented roundings and orders of b12x and CUTLASS; it was not compared with those kernels on a device.',
+  'The kernels of the cuda provider for RTX Blackwell (sm_120, sm_121) are compiled by every build and were never run: development has Hopper GPUs only. With such a card, `node scripts/check-rtx.mjs` checks them and writes a report to send.',
+  'The cpu and cuda providers reproduce the documented roundings and orders of b12x and CUTLASS; they were not compared with those kernels on a device.',
 ];
 
 interface ProviderReport {
@@ -80,10 +80,10 @@ function inspectAddon(): { found: AddonReport; binding: NativeBinding | null; fo
   }
 }
 
-/** The built-in providers, the one that stands for an older build where it was built, and those that were named. */
+/** The providers with a name, the one that stands for an older build where it was built, and those that were named. */
 function inspectProviders(binding: NativeBinding, folder: string, named: readonly string[]): ProviderReport[] {
   const older = join(folder, 'providers', 'libmoescope_older_build.so');
-  return ['reference', 'cpu', ...(existsSync(older) ? [older] : []), ...named.map(providerName)].map((name) => {
+  return [...ownProviders, ...(existsSync(older) ? [older] : []), ...named.map(providerName)].map((name) => {
     try {
       const provider = binding.openProvider(name);
       return { name, version: provider.version, device: provider.probe(), capabilities: provider.capabilities() };
@@ -168,7 +168,10 @@ function asText(report: {
 
 function providerText(provider: ProviderReport): string[] {
   const { capabilities, device, error } = provider;
-  if (!capabilities || !device) return [`provider   ${provider.name}: ${error?.message ?? 'cannot be used'}`];
+  if (!capabilities || !device) {
+    const line = `provider   ${provider.name}: ${error?.message ?? 'cannot be used'}`;
+    return error?.remedy ? [line, `           ${error.remedy}`] : [line];
+  }
   const memory = device.memoryBytes > 0 ? `, ${bytesText(device.memoryBytes)}` : '';
   return [
     `provider   ${provider.name} ${provider.version}: ${device.available ? `${device.name} (${device.arch}${memory})` : `not available: ${device.reason}`}`,

@@ -21,10 +21,12 @@ export const mergeOption = () =>
     .default('max');
 export const contractOption = () =>
   new Option('--contract <contract>', 'scale contract').choices([...contracts]).default('unit-alpha');
-/** A library is named by its path: without this, a bare file name would be looked for among the system's libraries. */
-export const providerName = (text: string) => (text === 'cpu' || text === 'reference' ? text : resolve(text));
+/** The providers that have a name of their own; cuda is a library too, which may not be built. */
+export const ownProviders: readonly string[] = ['reference', 'cpu', 'cuda'];
+/** Any other library is named by its path: without this, a bare file name would be looked for among the system's libraries. */
+export const providerName = (text: string) => (ownProviders.includes(text) ? text : resolve(text));
 export const providerOption = () =>
-  new Option('--provider <provider>', 'cpu, reference, or the path of a provider library')
+  new Option('--provider <provider>', 'cpu, reference, cuda, or the path of a provider library')
     .argParser(providerName)
     .default('cpu');
 export const thresholdOption = (fallback?: number) => {

@@ -1,7 +1,10 @@
 // openProvider(): providers and their layers.
 #include "addon/provider_binding.h"
 
+#include <dlfcn.h>
+
 #include <array>
+#include <filesystem>
 
 #include "addon/async_task.h"
 #include "addon/init.h"
@@ -56,6 +59,20 @@ Napi::Value run_object(Napi::Env env, RunOutput& output) {
   return out;
 }
 
+/// The cuda provider is a library of its own: in providers/ beside the addon after a build, beside the addon in a package.
+std::shared_ptr<const Provider> open_cuda() {
+  Dl_info addon{};
+  if (dladdr(reinterpret_cast<const void*>(&open_cuda), &addon) == 0) throw Error(code::kInternal, "the addon does not know where it lies");
+  const std::filesystem::path folder = std::filesystem::absolute(addon.dli_fname).parent_path();
+  const std::filesystem::path built = folder / "providers" / "libmoescope_cuda.so";
+  for (const std::filesystem::path& path : {built, folder / "libmoescope_cuda.so"}) {
+    if (std::filesystem::exists(path)) return Provider::load(path.string());
+  }
+  throw Error(code::kProviderLoad, "the cuda provider is not built: there is no " + built.string(),
+              {{"subject", std::string("provider cuda")},
+               {"remedy", std::string("build it with `node scripts/build-native.mjs --cuda`, which needs nvcc 13.0 or newer, or take the provider cpu")}});
+}
+
 Napi::Value open_provider(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const std::string name = to_text(info[0], "nameOrPath");
@@ -64,6 +81,8 @@ Napi::Value open_provider(const Napi::CallbackInfo& info) {
       provider = Provider::wrap(reference::provider(), "reference");
     } else if (name == "cpu") {
       provider = Provider::wrap(cpu::provider(), "cpu");
+    } else if (name == "cuda") {
+      provider = open_cuda();
     } else {
       provider = Provider::load(name);
     }

@@ -359,7 +359,7 @@ export interface NativeBinding extends ExplainBinding, LayoutBinding, RoutingBin
   ): Promise<PreparedLayer>;
   /** codes [R, C/2] (fp4) * block scales [R, C/16] (linear E4M3) * multiplier, as F32 [R, C]: what a quantized stage means. */
   dequantize(codes: NativeTensor, scales: NativeTensor, multiplier: number): Promise<NativeTensor>;
-  /** Built-in "reference" and "cpu"; otherwise the path of a provider library. Throws `provider-load` with the reason. */
+  /** "reference", "cpu", "cuda" (a library beside the addon), or a provider library's path. Throws `provider-load` and why. */
   openProvider(nameOrPath: string): Provider;
   decide(request: DecideRequest): Decision;
   compare(

@@ -44,6 +44,18 @@ export function deviceOf(provider: Provider): Device {
   };
 }
 
+/** The device of a provider by its name; one whose library is missing or cannot be used is a device that says so. */
+export function deviceNamed(binding: Pick<NativeBinding, 'openProvider'>, name: string): Device {
+  try {
+    return deviceOf(binding.openProvider(name));
+  } catch (thrown) {
+    const { message, remedy } = AppError.from(thrown);
+    const reason = remedy === undefined ? message : `${message}; ${remedy}`;
+    const unknown = { version: '', name, arch: '', driver: '', timingSource: '', threshold: false };
+    return { provider: name, ...unknown, available: false, reason };
+  }
+}
+
 /** An opened checkpoint with what loading needs beside its summary. */
 class Opened implements OpenedCheckpoint {
   readonly checkpoint: Checkpoint;
@@ -68,8 +80,8 @@ export class NativeLoader implements LayerLoader {
 
   /** Probed once: a device does not come and go while the engine lives. */
   providers(): Device[] {
-    this.devices ??= (this.options.providers ?? ['cpu', 'reference']).map((name) =>
-      deviceOf(this.options.binding.openProvider(name)),
+    this.devices ??= (this.options.providers ?? ['cpu', 'reference', 'cuda']).map((name) =>
+      deviceNamed(this.options.binding, name),
     );
     return this.devices;
   }
