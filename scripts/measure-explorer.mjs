@@ -132,6 +132,8 @@ async function measure(url, executablePath, seconds) {
     });
     const after = await processorSeconds(browser);
     const busy = Object.fromEntries(Object.keys(after).map((type) => [type, round(after[type] - (before[type] ?? 0))]));
+    // The wave ends wherever the machine got to; over single elements two clicks may meet the same one.
+    await page.evaluate(() => window.moescope.command('scales.fit'));
     await page.evaluate(() => window.moescope.idle());
     const pickMs = [];
     const box = await page.locator('.heat-map-area').boundingBox();
