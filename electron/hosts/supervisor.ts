@@ -172,6 +172,8 @@ export function describeEnd(
   return {
     code: 'engine-gone',
     message: `The engine process ended (${how}) ${doing}${said}`.replace(/\.*$/, '.'),
-    remedy: fatal?.remedy ?? 'Restart the engine; the window keeps its place, the checkpoint has to be opened again.',
+    remedy:
+      fatal?.remedy ??
+      'Restart the engine: the window opens what was open again; batches that were not recorded are gone.',
   };
 }

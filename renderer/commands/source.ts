@@ -8,6 +8,7 @@ import { argument } from './arguments';
 import { cliCommand } from './cli';
 import { copyText } from './clipboard';
 import type { Command } from './registry';
+import { restartEngine } from './restart';
 
 const state = () => useConnection.getState();
 const whyNoEngine = () => (state().link.status === 'open' ? null : 'The engine is not there.');
@@ -109,7 +110,7 @@ export const sourceCommands: Command[] = [
     title: 'Restart engine',
     group: 'Engine',
     unavailable: () => (state().client ? null : 'The window has no engine yet.'),
-    run: () => state().client?.shell.restart(),
+    run: restartEngine,
   },
   {
     id: 'cli.copy',

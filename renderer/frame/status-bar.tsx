@@ -69,7 +69,8 @@ function Recording() {
   if (!recording?.active) return null;
   return (
     <span className="status-item status-recording" title={recording.path}>
-      recording <span className="number">{formatCount(recording.batches)}</span> batches,{' '}
+      recording <span className="number">{formatCount(recording.batches)}</span>{' '}
+      {recording.batches === 1 ? 'batch' : 'batches'},{' '}
       <span className="number volatile">{formatBytes(recording.bytes)}</span>
     </span>
   );

@@ -84,9 +84,12 @@ export class LiveRun {
 
   /** Ends the run after the batch that is under way. */
   async pause(): Promise<void> {
+    const { loop } = this;
     if (this.machine.state === 'running') this.machine.to('paused');
     this.wake?.();
-    await this.loop;
+    await loop;
+    // The batch that was under way is in the table and in the recording only now.
+    if (loop) this.events.changed();
   }
 
   /** Resolves when a run with a batch limit has ended, or was paused. */

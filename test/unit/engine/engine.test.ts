@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CONTRACT_VERSION } from '../../../electron/contract/messages';
 import { makeCheckpoint } from '../../../electron/engine/checkpoint/make/make';
 import { loadBinding } from '../../../electron/engine/native/load';
 import { memoryEngine } from '../../contract/memory-engine';
@@ -134,6 +135,22 @@ describe('a run', () => {
       path: 'b12x',
       otherMicroseconds: expect.any(Number),
     });
+    await close();
+  });
+});
+
+describe('a recording of a run that is paused', () => {
+  it('is told with the batch that was under way', async () => {
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: tiny });
+    await client.request('layer.load', { threshold: 64 });
+    await client.request('session.record', { path: join(folder, 'paused.moesession'), taps: false });
+    await client.request('run.start', { workload: { rate: 0, batches: 0 } });
+    await client.until('state', ({ recording }) => recording.batches >= 2);
+    await client.request('run.pause', {});
+    const { state } = await client.request('hello', { contract: CONTRACT_VERSION });
+    expect(state.recording.batches).toBe(state.batches);
+    await client.until('state', ({ recording }) => recording.batches === state.batches);
     await close();
   });
 });
