@@ -28,8 +28,8 @@ export function sideHistory(
 }
 
 /**
- * Runs the token on both sides. A side that shows no history (a recorded session, a provider that is not built in) gives its
- * reason. Throws `out-of-bounds` for a token, column, slot or element outside the batch.
+ * Runs the token on both sides. A side that shows no history (a provider that is not built in, a recording whose layer is not at
+ * hand) gives its reason. Throws `out-of-bounds` for a token, column, slot or element outside the batch.
  */
 export async function elementHistory(
   source: Source,

@@ -2,7 +2,6 @@
 
 import type { BatchRow, Side } from '../../contract/batch';
 import type { SideHistory } from '../../contract/element';
-import { AppError } from '../../contract/errors';
 import type { Decision, Threshold } from '../../contract/layer';
 import type { Workload } from '../../contract/session';
 import { CausesContext, measureCauses } from '../analysis/causes';
@@ -16,16 +15,17 @@ import { type BatchInput, generateBatch } from '../workload/generate';
 import { AnswerCache } from './answer-cache';
 import { BatchColumns } from './columns';
 import { describeProvenance, type LayerRuntime, tapNames, timesOf, totalMicroseconds } from './runtime';
-import type {
-  Answer,
-  Counterfactuals,
-  ModelLayer,
-  PathTimes,
-  Rerun,
-  RunPath,
-  Source,
-  SourceTensor,
-  Unavailable,
+import {
+  type Answer,
+  type Counterfactuals,
+  type ModelLayer,
+  orReason,
+  type PathTimes,
+  type Rerun,
+  type RunPath,
+  type Source,
+  type SourceTensor,
+  type Unavailable,
 } from './source';
 
 /** What was in force from batch `from` on. */
@@ -265,17 +265,6 @@ export class LiveSource implements Source {
     this.cache.clear();
     this.keptTimes.clear();
     await this.causes.dispose();
-  }
-}
-
-/** What a provider does not show comes back as a reason. */
-async function orReason<T extends object>(pending: Promise<T>): Promise<T | Unavailable> {
-  try {
-    return await pending;
-  } catch (thrown) {
-    const error = AppError.from(thrown);
-    if (error.code === 'unsupported') return { reason: error.message };
-    throw error;
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import type { BatchDetail, Cause, Side } from '../../contract/batch';
 import type { SideHistory } from '../../contract/element';
+import { AppError } from '../../contract/errors';
 import type { Decision, LayerShape, Path } from '../../contract/layer';
 import type { TensorDescriptor } from '../../contract/tensor';
 import type { MergeFacts } from '../hazards/facts';
@@ -19,6 +20,16 @@ export interface Unavailable {
 }
 export function isUnavailable(value: object): value is Unavailable {
   return 'reason' in value;
+}
+/** What a provider does not show comes back as a reason. */
+export async function orReason<T extends object>(pending: Promise<T>): Promise<T | Unavailable> {
+  try {
+    return await pending;
+  } catch (thrown) {
+    const error = AppError.from(thrown);
+    if (error.code === 'unsupported') return { reason: error.message };
+    throw error;
+  }
 }
 
 /** The path whose scales a side has: the reference answers "as b12x" or "as CUTLASS". */

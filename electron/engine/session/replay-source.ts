@@ -1,12 +1,14 @@
 /** A recorded session as a source: columns in memory, everything else read from the folder when somebody looks. */
 import { stat } from 'node:fs/promises';
 import type { Side } from '../../contract/batch';
+import type { SideHistory } from '../../contract/element';
 import { AppError } from '../../contract/errors';
 import type { Decision, Threshold } from '../../contract/layer';
 import type { SessionInfo } from '../../contract/session';
 import { fileError } from '../checkpoint/file-errors';
 import { listRules, loadRules } from '../dispatch/rules';
-import type { NativeBinding, TaskOptions } from '../native/binding';
+import type { CancelFlag, NativeBinding, TaskOptions } from '../native/binding';
+import type { HistoryPlace } from '../native/history-binding';
 import type { LoadHistory } from '../native/routing-binding';
 import type { BatchColumns } from '../run/columns';
 import type {
@@ -27,6 +29,7 @@ import { EventFile, parseEvent, topicOf } from './event-file';
 import { eventFile } from './files';
 import { infoOf } from './info';
 import { type Manifest, readManifest, writeManifest } from './manifest';
+import { LayerAgain, recordedHistory } from './recorded-history';
 import { hasWeights } from './recorded-layer';
 import { RecordedLoad, type RecordedRouting } from './recorded-load';
 import type { Blob, Environment, Intent, LayerTensors, RecordOf, Result, topics } from './records';
@@ -57,6 +60,7 @@ export class ReplaySource implements Source {
   private readonly integrity: SessionInfo['integrity'];
   private manifest: Manifest;
   private readonly parsed = new Map<number, unknown>();
+  private readonly layerAgain = new LayerAgain(() => this.openLayer(new AbortController().signal, {}));
 
   private constructor(path: string, binding: () => NativeBinding, file: EventFile, manifest: Manifest, scan: Scan) {
     this.path = path;
@@ -189,8 +193,16 @@ export class ReplaySource implements Source {
   async resumNoise(): Promise<Unavailable> {
     return runsNothing;
   }
-  async elementHistory(): Promise<Unavailable> {
-    return runsNothing;
+
+  async elementHistory(
+    batch: number,
+    side: Side,
+    as: RunPath,
+    place: HistoryPlace,
+    cancel?: CancelFlag,
+  ): Promise<SideHistory | Unavailable> {
+    const reason = await this.whyNoLayer();
+    return reason === '' ? recordedHistory(this, this.layerAgain, { batch, side, as, place }, cancel) : { reason };
   }
 
   whyNot(): string {
@@ -198,8 +210,12 @@ export class ReplaySource implements Source {
   }
 
   async whyNoModel(): Promise<string> {
-    const { layer, checkpoint, rules } = this.environment;
-    if (!layer.hybrid.possible) return layer.hybrid.reason;
+    const { hybrid } = this.environment.layer;
+    return hybrid.possible ? this.whyNoLayer() : hybrid.reason;
+  }
+
+  private async whyNoLayer(): Promise<string> {
+    const { checkpoint, rules } = this.environment;
     if (!listRules().some(({ id }) => id === rules)) return `The dispatch rules ${rules} are not in this build.`;
     if (hasWeights(this.layer)) return '';
     const there = await stat(checkpoint.path).catch(() => null);
@@ -210,20 +226,19 @@ export class ReplaySource implements Source {
   async modelLayer(task: TaskOptions, signal: AbortSignal): Promise<ModelLayer> {
     const reason = await this.whyNoModel();
     if (reason !== '') throw new AppError({ code: 'unsupported', message: reason, subject: this.path });
-    // The model takes the weights alone: whatever provider was recorded, ours can hold them.
-    const { runtime, from, close } = await openRecordedLayer(this, {
-      binding: this.binding(),
-      rules: loadRules(this.environment.rules, {}),
-      provider: 'cpu',
-      signal,
-      task,
-    });
+    const { runtime, from, close } = await this.openLayer(signal, task);
     return {
       checkpoint: runtime.checkpoint,
       decide: (tokens, force) => runtime.decide(tokens, force),
       from,
       close,
     };
+  }
+
+  /** On our provider whatever was recorded: models take the weights alone, and it is the one that shows histories. */
+  private openLayer(signal: AbortSignal, task: TaskOptions) {
+    const rules = loadRules(this.environment.rules, {});
+    return openRecordedLayer(this, { binding: this.binding(), rules, provider: 'cpu', signal, task });
   }
 
   async mergeFacts(): Promise<null> {
@@ -264,7 +279,7 @@ export class ReplaySource implements Source {
   }
 
   memoryBytes(): number {
-    return this.table.bytes + this.history.bytes;
+    return this.table.bytes + this.history.bytes + this.layerAgain.bytes;
   }
 
   async annotate(change: {
@@ -281,6 +296,7 @@ export class ReplaySource implements Source {
   }
 
   async dispose(): Promise<void> {
+    await this.layerAgain.dispose();
     this.blobs.close();
     await this.file.close();
   }
