@@ -64,7 +64,24 @@ ExpertRows group(const HostLayer& layer, const HostBatch& batch) {
   return group_by_expert(batch.topk_ids.data(), static_cast<int64_t>(batch.topk_ids.size()), layer.one.experts);
 }
 
-float scale_for(const HostQuantizer& how, float scale) { return how.inverts_scale && scale != 0.0F ? 1.0F / scale : scale; }
+BlockDifferences compare_row(const HostQuantizer& how, const float* x, int64_t k, float scale, const uint8_t* codes, const uint8_t* scales) {
+  BlockDifferences out;
+  for (int64_t block = 0; block < k / 16; ++block) {
+    const BlockDifferences one = compare_block(how, x + block * 16, scale, codes + block * 8, scales[block]);
+    out.codes += one.codes;
+    out.wrong += one.wrong;
+  }
+  return out;
+}
+
+BlockDifferences sum(const std::vector<BlockDifferences>& rows) {
+  BlockDifferences out;
+  for (const BlockDifferences& row : rows) {
+    out.codes += row.codes;
+    out.wrong += row.wrong;
+  }
+  return out;
+}
 
 /// y of the recipe from contributions [P, slices, H] (bf16) added by slot, then slice.
 std::vector<uint16_t> add_contributions(const std::vector<uint16_t>& contributions, int64_t tokens, int64_t a_token, int64_t hidden) {
@@ -82,31 +99,29 @@ std::vector<uint16_t> add_contributions(const std::vector<uint16_t>& contributio
 
 }  // namespace
 
-void quantize_x(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, bool shared, std::vector<uint8_t>& codes, std::vector<uint8_t>& scales) {
+BlockDifferences compare_x(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, bool shared, const Tapped& tapped) {
   const int64_t hidden = layer.one.hidden;
   const int64_t top_k = layer.one.top_k;
-  const int64_t rows = shared ? layer.one.tokens : layer.one.tokens * top_k;
-  codes.resize(index(rows, hidden / 2, 0));
-  scales.resize(index(rows, hidden / 16, 0));
-  parallel_for(rows, Task{}, [&](int64_t row) {
+  std::vector<BlockDifferences> rows(static_cast<size_t>(shared ? layer.one.tokens : layer.one.tokens * top_k));
+  parallel_for(static_cast<int64_t>(rows.size()), Task{}, [&](int64_t row) {
     const int64_t pair = shared ? row * top_k : row;
     std::vector<float> x(static_cast<size_t>(hidden));
     for (int64_t i = 0; i < hidden; ++i) x[static_cast<size_t>(i)] = bf16_decode(batch.x[index(pair / top_k, hidden, i)]);
-    const float scale = scale_for(how, path.fc1_quantizer[static_cast<size_t>(batch.topk_ids[static_cast<size_t>(pair)])]);
-    quantize_row(how.quantizer, x.data(), hidden, scale, codes.data() + row * (hidden / 2), scales.data() + row * (hidden / 16));
+    const float scale = path.fc1_quantizer[static_cast<size_t>(batch.topk_ids[static_cast<size_t>(pair)])];
+    rows[static_cast<size_t>(row)] = compare_row(how, x.data(), hidden, scale, tapped.x_q.data() + row * (hidden / 2), tapped.x_sf.data() + row * (hidden / 16));
   });
+  return sum(rows);
 }
 
-void quantize_act(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, const std::vector<float>& act, std::vector<uint8_t>& codes,
-                  std::vector<uint8_t>& scales) {
+BlockDifferences compare_act(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, const Tapped& tapped) {
   const int64_t intermediate = layer.one.intermediate;
-  const auto pairs = static_cast<int64_t>(batch.topk_ids.size());
-  codes.resize(index(pairs, intermediate / 2, 0));
-  scales.resize(index(pairs, intermediate / 16, 0));
-  parallel_for(pairs, Task{}, [&](int64_t pair) {
-    const float scale = scale_for(how, path.fc2_quantizer[static_cast<size_t>(batch.topk_ids[static_cast<size_t>(pair)])]);
-    quantize_row(how.quantizer, act.data() + pair * intermediate, intermediate, scale, codes.data() + pair * (intermediate / 2), scales.data() + pair * (intermediate / 16));
+  std::vector<BlockDifferences> rows(batch.topk_ids.size());
+  parallel_for(static_cast<int64_t>(rows.size()), Task{}, [&](int64_t pair) {
+    const float scale = path.fc2_quantizer[static_cast<size_t>(batch.topk_ids[static_cast<size_t>(pair)])];
+    rows[static_cast<size_t>(pair)] = compare_row(how, tapped.act.data() + pair * intermediate, intermediate, scale, tapped.act_q.data() + pair * (intermediate / 2),
+                                                  tapped.act_sf.data() + pair * (intermediate / 16));
   });
+  return sum(rows);
 }
 
 Fc1Reference reference_fc1(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const Tapped& tapped, bool shared) {

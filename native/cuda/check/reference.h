@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/quantize/quantize.h"
 #include "core/routing/expert_rows.h"
 #include "cuda/b12x/plan.h"
+#include "cuda/check/near_ties.h"
 #include "cuda/check/random_layer.h"
 
 namespace moe::cuda::checking {
@@ -17,13 +17,6 @@ struct Tapped {
   std::vector<uint8_t> x_q, x_sf, act_q, act_sf;
   std::vector<float> fc1, act, fc2;
   std::vector<uint16_t> y;
-};
-
-/// How a path quantizes; names of core/quantize. The fp64 forms stand for those that use rcp.approx.
-struct HostQuantizer {
-  Quantizer quantizer;
-  bool inverts_scale;  ///< 1 / scale is handed to it
-  bool exact;          ///< same arithmetic as the device's, so the bytes must agree
 };
 
 /// FC1 from x_q: [P, N1].
@@ -41,11 +34,9 @@ struct Fc2Reference {
   std::vector<uint16_t> y_of_recipe;
 };
 
-/// Codes and scales of x: rows are tokens where `shared`, else pairs.
-void quantize_x(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, bool shared, std::vector<uint8_t>& codes, std::vector<uint8_t>& scales);
-/// Codes and scales of the tapped act.
-void quantize_act(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, const std::vector<float>& act, std::vector<uint8_t>& codes,
-                  std::vector<uint8_t>& scales);
+/// The tapped x_q and x_sf against x (rows are tokens where `shared`, else pairs), and act_q and act_sf against the tapped act.
+BlockDifferences compare_x(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, bool shared, const Tapped& tapped);
+BlockDifferences compare_act(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const HostQuantizer& how, const Tapped& tapped);
 
 Fc1Reference reference_fc1(const HostLayer& layer, const HostPath& path, const HostBatch& batch, const Tapped& tapped, bool shared);
 
