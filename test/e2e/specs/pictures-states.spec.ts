@@ -1,7 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type App, expect, test } from '../harness/app';
 import { damagedSession, pictureFolder, weightOnlyCheckpoint } from '../harness/damaged';
+import { prepared } from '../harness/prepared';
 import { shot, themes } from '../harness/shot';
 
 /** Pictures of what panels show when there is nothing to show, or something is wrong: each says why, and what to do. */
@@ -65,6 +66,24 @@ test('a recording without taps, the same with damaged tensors', async ({ app }) 
   await app.command('session.close');
   await open(damagedSession(path));
   await shots(app, 'damaged', ['batch', 'diff', 'routing']);
+});
+
+test('a recording with taps whose checkpoint is gone', async ({ app }) => {
+  const folder = pictureFolder();
+  const checkpoint = join(folder, 'checkpoint');
+  const path = join(folder, 'b.moesession');
+  cpSync(prepared('checkpoint'), checkpoint, { recursive: true });
+  await app.command('checkpoint.open', { path: checkpoint });
+  await app.command('run.threshold', { tokens: 64 });
+  await app.command('session.record', { path, taps: true });
+  await steps(app, [16]);
+  await app.command('session.stopRecording');
+  await app.command('session.open', { path });
+  await expect(app.page.getByTestId('source-badge')).toHaveText('REPLAY');
+  rmSync(checkpoint, { recursive: true });
+  await app.command('batch.select', { batch: 0 });
+  await app.idle();
+  await shots(app, 'no-layer', ['diff']);
 });
 
 test('experts that are weight-only', async ({ app }) => {
