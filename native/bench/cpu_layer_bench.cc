@@ -1,38 +1,25 @@
 // Times a random layer on the built-in cpu provider; or, with --kind read, how fast this machine reads memory.
 // Usage: cpu_layer_bench --kind direct-micro|static|dynamic|cutlass|read [--tokens T] [--runs N] ...
+#include <deque>
 #include <memory>
-#include <new>
 
 #include "bench/workload.h"
 #include "core/formats/bf16.h"
 #include "core/layout/scale_layout.h"
+#include "core/tensor/tensor.h"
 #include "cpu/cpu_provider.h"
 #include "provider.h"
 
 namespace moe::bench {
 namespace {
 
-/// Bytes that start at a cache line, as loaded layers do.
-struct FreeBytes {
-  void operator()(uint8_t* bytes) const { ::operator delete[](bytes, std::align_val_t{64}); }
-};
-struct Bytes {
-  uint64_t size = 0;
-  std::unique_ptr<uint8_t[], FreeBytes> data;
-};
-
 /// Random codes, block scales 0.25 .. 3.75, and multipliers that keep activations near 1: contract clean, threshold 1.
 class RandomLayer {
  public:
   explicit RandomLayer(const Options& options) : o_(options), ones_(options.experts, 1.0F), small_(options.experts, 1.0F / 256) {
     Random random(7);
-    const int64_t n1 = 2LL * o_.intermediate;
-    weights(random, w13_, w13_sf_, n1, o_.hidden);
-    weights(random, w2_, w2_sf_, o_.hidden, o_.intermediate);
-    add("w13_weight", "fp4", MOE_U8, {o_.experts, n1, o_.hidden / 2}, w13_.data.get(), w13_.size);
-    add("w2_weight", "fp4", MOE_U8, {o_.experts, o_.hidden, o_.intermediate / 2}, w2_.data.get(), w2_.size);
-    for (const char* name : {"w13_weight_scale", "w13_cutlass_weight_scale"}) add(name, "sf128x4", MOE_F8_E4M3, {o_.experts}, w13_sf_.data.get(), w13_sf_.size);
-    for (const char* name : {"w2_weight_scale", "w2_cutlass_weight_scale"}) add(name, "sf128x4", MOE_F8_E4M3, {o_.experts}, w2_sf_.data.get(), w2_sf_.size);
+    weights(random, "w13", 2LL * o_.intermediate, o_.hidden);
+    weights(random, "w2", o_.hidden, o_.intermediate);
     for (const char* name : {"input_global_scale", "fc2_input_scale", "w13_cutlass_a_gscale", "w2_cutlass_a_gscale"}) per_expert(name, ones_);
     for (const char* name : {"w13_weight_scale_2", "w2_weight_scale_2", "w13_cutlass_g_alphas", "w2_cutlass_g_alphas"}) per_expert(name, small_);
   }
@@ -54,24 +41,30 @@ class RandomLayer {
   }
 
  private:
-  void weights(Random& random, Bytes& codes, Bytes& scales, int64_t n, int64_t k) const {
-    make(random, codes, o_.experts * n * (k / 2), 255, 0);
-    make(random, scales, o_.experts * Swizzled128x4(n, k / 16).bytes(), 31, 0x28);
+  /// In the memory that loaded layers live in.
+  void weights(Random& random, const std::string& name, int64_t n, int64_t k) {
+    const uint8_t* codes = make(random, o_.experts * n * (k / 2), 255, 0);
+    add(name + "_weight", "fp4", MOE_U8, {o_.experts, n, k / 2}, codes, o_.experts * n * (k / 2));
+    const int64_t bytes = o_.experts * Swizzled128x4(n, k / 16).bytes();
+    const uint8_t* scales = make(random, bytes, 31, 0x28);
+    for (const char* infix : {"_", "_cutlass_"}) add(name + infix + "weight_scale", "sf128x4", MOE_F8_E4M3, {o_.experts}, scales, bytes);
   }
-  static void make(Random& random, Bytes& out, int64_t size, uint8_t mask, uint8_t base) {
-    out.size = static_cast<uint64_t>(size);
-    out.data.reset(new (std::align_val_t{64}) uint8_t[out.size]);
-    random.fill(out.data.get(), out.size, mask, base);
+  const uint8_t* make(Random& random, int64_t size, uint8_t mask, uint8_t base) {
+    memory_.push_back(std::make_unique<HeapBacking>(static_cast<uint64_t>(size)));
+    random.fill(memory_.back()->data(), static_cast<uint64_t>(size), mask, base);
+    return memory_.back()->data();
   }
-  void add(const char* name, const char* layout, moe_dtype dtype, const std::vector<int64_t>& shape, const void* data, uint64_t bytes) {
-    moe_tensor out{name, layout, dtype, static_cast<int32_t>(shape.size()), {}, data, bytes};
+  void add(const std::string& name, const char* layout, moe_dtype dtype, const std::vector<int64_t>& shape, const void* data, int64_t bytes) {
+    names_.push_back(name);
+    moe_tensor out{names_.back().c_str(), layout, dtype, static_cast<int32_t>(shape.size()), {}, data, static_cast<uint64_t>(bytes)};
     std::copy(shape.begin(), shape.end(), out.shape);
     tensors_.push_back(out);
   }
-  void per_expert(const char* name, const std::vector<float>& values) { add(name, "linear", MOE_F32, {o_.experts}, values.data(), values.size() * sizeof(float)); }
+  void per_expert(const char* name, const std::vector<float>& values) { add(name, "linear", MOE_F32, {o_.experts}, values.data(), static_cast<int64_t>(values.size() * sizeof(float))); }
 
   Options o_;
-  Bytes w13_, w13_sf_, w2_, w2_sf_;
+  std::vector<std::unique_ptr<HeapBacking>> memory_;
+  std::deque<std::string> names_;
   std::vector<float> ones_, small_;
   std::vector<moe_tensor> tensors_;
 };

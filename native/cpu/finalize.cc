@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/formats/bf16.h"
+#include "core/parallel/clones.h"
 #include "cpu/dot.h"
 
 namespace moe::cpu {
@@ -29,56 +30,76 @@ void shuffle(std::vector<int64_t>& order, uint64_t key) {
   }
 }
 
+// kPanel sums each: what is added, and FC2 as its tap shows it.
+
+MOE_CLONES void take_cutlass(const float* acc, float alpha, uint16_t* added, float* fc2) {
+  for (int i = 0; i < kPanel; ++i) {
+    added[i] = bf16_encode(acc[i] * alpha);
+    fc2[i] = bf16_decode(added[i]);
+  }
+}
+
+MOE_CLONES void take_slice(const float* acc, float alpha, float weight, uint16_t* added, float* fc2) {
+  for (int i = 0; i < kPanel; ++i) {
+    fc2[i] = bf16_round(acc[i] * alpha);
+    added[i] = bf16_encode(fc2[i] * weight);
+  }
+}
+
+MOE_CLONES void take_gated_dynamic(const float* acc, float alpha, float combined, uint16_t* added, float* fc2) {
+  for (int i = 0; i < kPanel; ++i) {
+    const float rounded = bf16_round(acc[i]);
+    added[i] = bf16_encode(rounded * combined);
+    fc2[i] = rounded * alpha;
+  }
+}
+
+MOE_CLONES void take_direct_micro(const float* acc, float alpha, float combined, float* added, float* fc2) {
+  for (int i = 0; i < kPanel; ++i) {
+    added[i] = acc[i] * combined;
+    fc2[i] = acc[i] * alpha;
+  }
+}
+
+/// y += added in bf16. red.add.bf16x2 rounds the exact sum once; fp32 has more than 2 * 8 + 2 bits, so rounding twice is the same.
+MOE_CLONES void add_bf16(uint16_t* y, const uint16_t* added, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) y[i] = bf16_encode(bf16_decode(y[i]) + bf16_decode(added[i]));
+}
+
+MOE_CLONES void add_weighted(float* sum, float weight, const uint16_t* values, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += weight * bf16_decode(values[i]);
+}
+
+MOE_CLONES void add(float* sum, const float* values, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) sum[i] += values[i];
+}
+
+MOE_CLONES void encode(const float* values, uint16_t* out, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] = bf16_encode(values[i]);
+}
+
 }  // namespace
 
 Finalizer::Finalizer(Reduction reduction, int64_t tokens, int64_t top_k, int64_t hidden, int64_t slices)
     : reduction_(reduction), top_k_(top_k), hidden_(hidden), slices_(slices) {
-  const int64_t pairs = tokens * top_k;
-  if (reduction == Reduction::kDirectMicro) {
-    sums_.resize(pairs * hidden);
-  } else {
-    contributions_.resize(pairs * slices * hidden);
-  }
+  elements_ = static_cast<size_t>(tokens * top_k * slices * hidden);
+  // Every element is put before it is read, so nothing is cleared.
+  if (reduction == Reduction::kDirectMicro) sums_ = std::make_unique_for_overwrite<float[]>(elements_);
+  else contributions_ = std::make_unique_for_overwrite<uint16_t[]>(elements_);
 }
 
-void Finalizer::keep_fc2(bool keep) {
-  const size_t elements = reduction_ == Reduction::kDirectMicro ? sums_.size() : contributions_.size();
-  fc2_.resize(keep ? elements : 0);
-}
+void Finalizer::keep_fc2(bool keep) { fc2_.resize(keep ? elements_ : 0); }
 
 void Finalizer::put(int64_t pair, int64_t slice, int64_t first_output, const float* acc, float alpha, float weight) {
   const int64_t at = (pair * slices_ + slice) * hidden_ + first_output;
-  float fc2[kPanel];
-  float added[kPanel];
+  float unwanted[kPanel];
+  float* fc2 = fc2_.empty() ? unwanted : fc2_.data() + at;
   switch (reduction_) {
-    case Reduction::kCutlass:
-      for (int i = 0; i < kPanel; ++i) added[i] = fc2[i] = bf16_round(acc[i] * alpha);
-      break;
-    case Reduction::kSlices:
-      for (int i = 0; i < kPanel; ++i) added[i] = (fc2[i] = bf16_round(acc[i] * alpha)) * weight;
-      break;
-    case Reduction::kGatedDynamic: {
-      const float combined = bf16_round(alpha * weight);
-      for (int i = 0; i < kPanel; ++i) {
-        const float rounded = bf16_round(acc[i]);
-        added[i] = rounded * combined;
-        fc2[i] = rounded * alpha;
-      }
-      break;
-    }
-    case Reduction::kDirectMicro: {
-      const float combined = alpha * weight;
-      for (int i = 0; i < kPanel; ++i) {
-        sums_[at + i] = acc[i] * combined;
-        fc2[i] = acc[i] * alpha;
-      }
-      break;
-    }
+    case Reduction::kCutlass: return take_cutlass(acc, alpha, contributions_.get() + at, fc2);
+    case Reduction::kSlices: return take_slice(acc, alpha, weight, contributions_.get() + at, fc2);
+    case Reduction::kGatedDynamic: return take_gated_dynamic(acc, alpha, bf16_round(alpha * weight), contributions_.get() + at, fc2);
+    case Reduction::kDirectMicro: return take_direct_micro(acc, alpha, alpha * weight, sums_.get() + at, fc2);
   }
-  if (reduction_ != Reduction::kDirectMicro) {
-    for (int i = 0; i < kPanel; ++i) contributions_[at + i] = bf16_encode(added[i]);
-  }
-  if (!fc2_.empty()) std::copy_n(fc2, kPanel, fc2_.begin() + at);
 }
 
 void Finalizer::reduce(int64_t token_in_chunk, int64_t token, const float* weights, bool deterministic, uint64_t seed, uint16_t* y) const {
@@ -89,26 +110,21 @@ void Finalizer::reduce(int64_t token_in_chunk, int64_t token, const float* weigh
   std::vector<float> sum(hidden_);
   for (int64_t slot = 0; slot < top_k_; ++slot) {
     const int64_t at = (token_in_chunk * top_k_ + slot) * hidden_;
-    for (int64_t h = 0; h < hidden_; ++h) {
-      sum[h] += reduction_ == Reduction::kDirectMicro ? sums_[at + h] : weights[slot] * bf16_decode(contributions_[at + h]);
-    }
+    if (reduction_ == Reduction::kDirectMicro) add(sum.data(), sums_.get() + at, hidden_);
+    else add_weighted(sum.data(), weights[slot], contributions_.get() + at, hidden_);
   }
-  for (int64_t h = 0; h < hidden_; ++h) y[h] = bf16_encode(sum[h]);
+  encode(sum.data(), y, hidden_);
 }
 
 void Finalizer::reduce_added(int64_t token_in_chunk, int64_t token, bool deterministic, uint64_t seed, uint16_t* y) const {
   std::vector<int64_t> order(top_k_ * slices_);
   std::iota(order.begin(), order.end(), 0);
-  const uint16_t* base = contributions_.data() + token_in_chunk * top_k_ * slices_ * hidden_;
+  const uint16_t* base = contributions_.get() + token_in_chunk * top_k_ * slices_ * hidden_;
   std::fill_n(y, hidden_, uint16_t{0});
   for (int64_t first = 0; first < hidden_; first += kOutputTile) {
     if (!deterministic) shuffle(order, mix(mix(seed) ^ static_cast<uint64_t>(token)) + static_cast<uint64_t>(first / kOutputTile));
     const int64_t end = std::min(hidden_, first + kOutputTile);
-    for (const int64_t contribution : order) {
-      const uint16_t* added = base + contribution * hidden_;
-      // red.add.bf16x2 rounds the exact sum once; fp32 has more than 2 * 8 + 2 bits, so rounding twice is the same.
-      for (int64_t h = first; h < end; ++h) y[h] = bf16_encode(bf16_decode(y[h]) + bf16_decode(added[h]));
-    }
+    for (const int64_t contribution : order) add_bf16(y + first, base + contribution * hidden_ + first, end - first);
   }
 }
 
@@ -136,6 +152,8 @@ std::vector<Finalizer::Step> Finalizer::steps(int64_t token_in_chunk, const floa
   return out;
 }
 
-uint64_t Finalizer::bytes() const { return contributions_.size() * 2 + (sums_.size() + fc2_.size()) * sizeof(float); }
+uint64_t Finalizer::bytes() const {
+  return elements_ * (reduction_ == Reduction::kDirectMicro ? sizeof(float) : sizeof(uint16_t)) + fc2_.size() * sizeof(float);
+}
 
 }  // namespace moe::cpu

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "cpu/recipe.h"
@@ -45,9 +46,10 @@ class Finalizer {
 
   Reduction reduction_;
   int64_t top_k_, hidden_, slices_;
-  std::vector<uint16_t> contributions_;  ///< [pairs, slices, H]: what is added, bf16
-  std::vector<float> sums_;              ///< direct micro: [pairs, H] acc * (alpha * weight)
-  std::vector<float> fc2_;               ///< [pairs, slices, H] when kept
+  size_t elements_;                             ///< pairs * slices * H
+  std::unique_ptr<uint16_t[]> contributions_;  ///< [pairs, slices, H]: what is added, bf16
+  std::unique_ptr<float[]> sums_;              ///< direct micro: [pairs, H] acc * (alpha * weight)
+  std::vector<float> fc2_;                     ///< [pairs, slices, H] when kept
 };
 
 }  // namespace moe::cpu

@@ -50,8 +50,7 @@ class PanelTask {
         gemm_.kernels.scales(scales + weights.layout.offset(first_output, block), count, scratch_.panel);
         gemm_.kernels.dot(scratch_.panel, 0, count, scratch_.rows.data(), block, group_.count, sums);
       }
-      const int64_t* pairs = gemm_.rows.pairs.data() + group_.first;
-      for (int64_t r = 0; r < group_.count; ++r) sink(group_.expert, pairs[r], slice, first_output, sums[r]);
+      sink({group_.expert, slice, first_output, {gemm_.rows.pairs.data() + group_.first, static_cast<size_t>(group_.count)}, sums});
     }
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 
 #include "core/provider/layer_tensors.h"
 #include "core/routing/expert_rows.h"
@@ -23,9 +24,15 @@ struct GroupedGemm {
   const moe_batch& batch;  ///< polled for cancel
 };
 
-/// Receives acc of 16 outputs [first_output, first_output + 16) of one slice of one pair. Called from pool threads, for
-/// each (pair, slice, outputs) once.
-using GemmSink = std::function<void(int32_t expert, int64_t pair, int64_t slice, int64_t first_output, const float* acc)>;
+/// acc of 16 outputs [first_output, first_output + 16) of one slice, for the pairs of one expert: acc[r] is pairs[r]'s.
+struct GemmSums {
+  int32_t expert;
+  int64_t slice, first_output;
+  std::span<const int64_t> pairs;
+  const float (*acc)[kPanel];
+};
+/// Called from pool threads, for each (pair, slice, outputs) once.
+using GemmSink = std::function<void(const GemmSums&)>;
 
 /// Decodes each 16-output panel once an expert and applies it to all of that expert's rows.
 /// @throws Error `cancelled`

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <vector>
 
 #include "core/formats/bf16.h"
@@ -78,15 +79,16 @@ class Run {
     const int64_t first_pair = first_token * top_k_;
     const ExpertRows rows = group_by_expert(batch_.topk_ids + first_pair, pairs, layer_.shape().experts);
     QuantizedRows x(shared_x_ ? tokens : pairs, hidden_);
-    std::vector<float> fc1(pairs * fc1_width_);
+    // Written by FC1 before it is read, so it is not cleared.
+    const auto fc1 = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(pairs * fc1_width_));
     QuantizedRows act(pairs, intermediate_);
     Finalizer finalizer(recipe_.reduction, tokens, top_k_, hidden_, slices_);
     finalizer.keep_fc2(fc2_ != nullptr);
-    workspace_ = std::max(workspace_, x.bytes() + fc1.size() * sizeof(float) + act.bytes() + finalizer.bytes());
+    workspace_ = std::max(workspace_, x.bytes() + static_cast<uint64_t>(pairs * fc1_width_) * sizeof(float) + act.bytes() + finalizer.bytes());
 
     quantize_x(first_token, shared_x_ ? tokens : pairs, x);
-    apply_fc1(rows, x, fc1);
-    activate(first_pair, pairs, fc1, act);
+    apply_fc1(rows, x, fc1.get());
+    activate(first_pair, pairs, fc1.get(), act);
     apply_fc2(rows, first_pair, act, finalizer);
     finish(first_token, tokens, finalizer);
   }
@@ -113,22 +115,25 @@ class Run {
     });
   }
 
-  void apply_fc1(const ExpertRows& rows, const QuantizedRows& x, std::vector<float>& fc1) {
+  void apply_fc1(const ExpertRows& rows, const QuantizedRows& x, float* fc1) {
     const Stage stage(times.fc1);
     const GroupedGemm gemm{layer_.simd(), recipe_.scales.w13, rows, x, shared_x_ ? top_k_ : 1, hidden_, batch_};
-    grouped_gemm(gemm, [&](int32_t expert, int64_t pair, int64_t, int64_t first_output, const float* acc) {
-      const float multiplier = recipe_.scales.fc1_multiplier[expert];
-      float* out = fc1.data() + pair * fc1_width_ + first_output;
-      for (int i = 0; i < kPanel; ++i) out[i] = recipe_.rounds_fc1 ? bf16_round(acc[i] * multiplier) : acc[i] * multiplier;
+    grouped_gemm(gemm, [&](const GemmSums& sums) {
+      const float multiplier = recipe_.scales.fc1_multiplier[sums.expert];
+      for (size_t r = 0; r < sums.pairs.size(); ++r) {
+        float* out = fc1 + sums.pairs[r] * fc1_width_ + sums.first_output;
+        for (int i = 0; i < kPanel; ++i) out[i] = sums.acc[r][i] * multiplier;
+        for (int i = 0; recipe_.rounds_fc1 && i < kPanel; ++i) out[i] = bf16_round(out[i]);
+      }
     });
   }
 
-  void activate(int64_t first_pair, int64_t pairs, const std::vector<float>& fc1, QuantizedRows& act) {
+  void activate(int64_t first_pair, int64_t pairs, const float* fc1, QuantizedRows& act) {
     const Stage stage(times.activation);
     const bool gated = layer_.shape().gated != 0;
     for_rows(pairs, [&](int64_t pair) {
       abi::check_cancel(batch_);
-      const float* up = fc1.data() + pair * fc1_width_;
+      const float* up = fc1 + pair * fc1_width_;
       const float* gate = up + intermediate_;
       std::vector<float> values(intermediate_);
       for (int64_t i = 0; i < intermediate_; ++i) values[i] = bf16_round(gated ? gated_activation(spec_, gate[i], up[i]) : relu2(up[i]));
@@ -144,8 +149,12 @@ class Run {
     const Stage stage(times.fc2);
     const int64_t slice = slices_ > 1 ? kSliceBlocks : intermediate_ / 16;
     const GroupedGemm gemm{layer_.simd(), recipe_.scales.w2, rows, act, 1, slice, batch_};
-    grouped_gemm(gemm, [&](int32_t expert, int64_t pair, int64_t slice_index, int64_t first_output, const float* acc) {
-      finalizer.put(pair, slice_index, first_output, acc, recipe_.scales.fc2_multiplier[expert], batch_.topk_weights[first_pair + pair]);
+    grouped_gemm(gemm, [&](const GemmSums& sums) {
+      const float multiplier = recipe_.scales.fc2_multiplier[sums.expert];
+      for (size_t r = 0; r < sums.pairs.size(); ++r) {
+        const int64_t pair = sums.pairs[r];
+        finalizer.put(pair, sums.slice, sums.first_output, sums.acc[r], multiplier, batch_.topk_weights[first_pair + pair]);
+      }
     });
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -17,6 +18,16 @@ namespace {
 
 thread_local int thread_limit = 0;  // 0 = no limit
 
+/// How long a thread looks for what it waits for before it sleeps: stages of one batch follow each other closely, and being
+/// woken takes about as long as the smallest of them. Yields meanwhile.
+constexpr std::chrono::microseconds kPatience{60};
+
+template <class Condition>
+void look_for(const Condition& condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (!condition() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+}
+
 /// One run_tasks: threads take numbers until none is left.
 struct Job {
   Job(int64_t tasks, const std::function<void(int64_t)>& run, int helpers) : count(tasks), task(run), helpers_left(helpers) {}
@@ -27,7 +38,7 @@ struct Job {
   std::atomic<int64_t> next{0};
   std::mutex mutex;
   std::condition_variable ended;
-  int inside = 0;                // threads at work, guarded by `mutex`
+  std::atomic<int> inside{0};    // threads at work, changed under `mutex`
   std::exception_ptr failure;    // guarded by `mutex`
 
   void work() {
@@ -55,6 +66,7 @@ class Pool {
     {
       const std::lock_guard lock(mutex_);
       jobs_.push_back(job);
+      waiting_ = jobs_.size();
     }
     wake_.notify_all();
   }
@@ -62,17 +74,20 @@ class Pool {
   void remove(const std::shared_ptr<Job>& job) {
     const std::lock_guard lock(mutex_);
     std::erase(jobs_, job);
+    waiting_ = jobs_.size();
   }
 
  private:
   void serve() {
     for (;;) {
       std::shared_ptr<Job> job;
+      look_for([this] { return waiting_.load(std::memory_order_relaxed) > 0; });
       {
         std::unique_lock lock(mutex_);
         wake_.wait(lock, [this] { return !jobs_.empty(); });
         job = jobs_.front();
         if (--job->helpers_left <= 0) jobs_.pop_front();
+        waiting_ = jobs_.size();
         const std::lock_guard inside(job->mutex);
         ++job->inside;
       }
@@ -88,6 +103,7 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::shared_ptr<Job>> jobs_;
+  std::atomic<size_t> waiting_{0};  ///< jobs_.size(), to look at without the mutex
   std::vector<std::thread> threads_;
 };
 
@@ -108,6 +124,7 @@ void run_tasks(int64_t count, const std::function<void(int64_t)>& task) {
   job->work();
   if (helpers > 0) {
     pool().remove(job);
+    look_for([&] { return job->inside == 0; });
     std::unique_lock lock(job->mutex);
     job->ended.wait(lock, [&] { return job->inside == 0; });
   }

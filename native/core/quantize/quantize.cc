@@ -6,6 +6,7 @@
 
 #include "core/formats/e2m1.h"
 #include "core/formats/e4m3.h"
+#include "core/parallel/clones.h"
 
 namespace moe {
 namespace {
@@ -61,7 +62,7 @@ Fp4Block b12x(const float* x, float gs, bool fast) {
 }
 
 // The wide forms divide once: the product or the divisor is exact in fp64, so an exact tie stays one.
-Fp4Block cutlass_wide(const float* x, double g) {
+MOE_CLONES Fp4Block cutlass_wide(const float* x, double g) {
   Fp4Block out{};
   const double peak = amax_dropping_nan(x);
   out.sf = e4m3_encode(g * peak / 6.0);
@@ -70,7 +71,7 @@ Fp4Block cutlass_wide(const float* x, double g) {
   return out;
 }
 
-Fp4Block b12x_wide(const float* x, double gs) {
+MOE_CLONES Fp4Block b12x_wide(const float* x, double gs) {
   Fp4Block out{};
   if (gs == 0) return out;
   const double scaled = static_cast<double>(amax_dropping_nan(x)) / 6.0 / gs;
@@ -81,7 +82,7 @@ Fp4Block b12x_wide(const float* x, double gs) {
   return out;
 }
 
-Fp4Block direct_micro(const float* x, float gs) {
+MOE_CLONES Fp4Block direct_micro(const float* x, float gs) {
   Fp4Block out{};
   float peak = 0;
   for (int i = 0; i < kBlock; ++i) {

@@ -1,5 +1,7 @@
 #include "core/tensor/tensor.h"
 
+#include <sys/mman.h>
+
 #include <array>
 #include <cstdlib>
 #include <limits>
@@ -15,6 +17,7 @@ struct DTypeEntry {
   const char* name;
   int64_t bytes;
 };
+constexpr uint64_t kLargePage = uint64_t{2} << 20U;
 // In the order of DType.
 constexpr std::array<DTypeEntry, 8> kDTypes = {{{"U8", 1}, {"F8_E4M3", 1}, {"BF16", 2}, {"F32", 4}, {"F64", 8}, {"I32", 4}, {"F16", 2}, {"I64", 8}}};
 constexpr std::array<const char*, 4> kLayouts = {"linear", "sf128x4", "mma6d", "fp4"};
@@ -85,12 +88,16 @@ Layout layout_from_name(const std::string& name) {
 }
 
 HeapBacking::HeapBacking(uint64_t bytes) {
+  // Weights are streamed: with large pages the processor finds its way through them with a 512th of the translations.
+  const uint64_t alignment = bytes >= 4 * kLargePage ? kLargePage : 64;
   // aligned_alloc wants a multiple of the alignment; an empty tensor still gets a valid pointer.
-  const uint64_t rounded = bytes > std::numeric_limits<uint64_t>::max() - 64 ? bytes : (bytes + 64) / 64 * 64;
-  data_ = static_cast<uint8_t*>(std::aligned_alloc(64, rounded));
+  const uint64_t rounded = bytes > std::numeric_limits<uint64_t>::max() - alignment ? bytes : (bytes + alignment) / alignment * alignment;
+  data_ = static_cast<uint8_t*>(std::aligned_alloc(alignment, rounded));
   if (data_ == nullptr) {
     throw Error(code::kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes", {{"found", std::to_string(bytes) + " bytes"}, {"remedy", "close other layers, or load fewer experts"}});
   }
+  // Advice: where the system has no large pages to give, small ones do.
+  if (alignment == kLargePage) ::madvise(data_, rounded, MADV_HUGEPAGE);
 }
 HeapBacking::~HeapBacking() { std::free(data_); }
 
