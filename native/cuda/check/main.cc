@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 
+#include "core/dispatch/decision.h"
 #include "core/error/error.h"
 #include "cuda/check/family_check.h"
 #include "cuda/check/mma_check.h"
@@ -58,7 +59,8 @@ std::vector<const KernelFamily*> chosen_families(const std::string& name, Findin
   return out;
 }
 
-void check_case(const Case& one, const std::vector<const KernelFamily*>& families, const Options& options, Findings& findings) {
+/// false after a fault: then the device runs nothing more in this process.
+bool check_case(const Case& one, const std::vector<const KernelFamily*>& families, const Options& options, Findings& findings) {
   const HostLayer host = make_layer(one);
   const HostBatch batch = make_batch(one);
   const UploadedLayer uploaded(host);
@@ -71,10 +73,17 @@ void check_case(const Case& one, const std::vector<const KernelFamily*>& familie
         findings.skip(family->name(), one.name, reason);
         continue;
       }
-      if (own == nullptr) own.reset(family->prepare(uploaded.layer()));
-      check_family(*family, own.get(), host, batch, uploaded.layer(), shape, !options.quick, findings);
+      try {
+        if (own == nullptr) own.reset(family->prepare(uploaded.layer()));
+        check_family(*family, own.get(), host, batch, uploaded.layer(), shape, !options.quick, findings);
+      } catch (const Error& error) {
+        const std::string tile = shape.tile_m > 0 ? " " + std::to_string(shape.tile_m) + "x" + std::to_string(shape.tile_n) : "";
+        findings.add({family->name(), "faults", one.name + ", " + kernel_name(static_cast<moe_kernel>(shape.kernel)) + tile + ": " + error.message(), 1, 0});
+        return false;
+      }
     }
   }
+  return true;
 }
 
 std::string version_text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
@@ -106,7 +115,9 @@ int run(const Options& options) {
     check_mma(major == 12, options.quick, findings);
   }
   const std::vector<Case> cases = options.parts ? std::vector<Case>{} : list_cases(options.quick);
-  for (const Case& one : cases) check_case(one, families, options, findings);
+  for (const Case& one : cases) {
+    if (!check_case(one, families, options, findings)) break;
+  }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   header += "  \"quick\": " + std::string(options.quick ? "true" : "false") + ",\n  \"cases\": " + std::to_string(cases.size()) + ",\n  \"seconds\": " + std::to_string(seconds) + ",\n";
   std::printf("%s", findings.text().c_str());
