@@ -220,7 +220,7 @@ export class ReplaySource implements Source {
     if (hasWeights(this.layer)) return '';
     const there = await stat(checkpoint.path).catch(() => null);
     if (there) return '';
-    return `The recording holds no weights, and its checkpoint ${checkpoint.path} is not on this machine. Record with weights, or bring the checkpoint there.`;
+    return `The recording holds no weights, and its checkpoint ${checkpoint.path} is not on this machine. Bring it there, or record with --weights.`;
   }
 
   async modelLayer(task: TaskOptions, signal: AbortSignal): Promise<ModelLayer> {

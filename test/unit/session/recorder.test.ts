@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadRules } from '../../../electron/engine/dispatch/rules';
@@ -80,6 +80,12 @@ describe('a recording', () => {
     });
     expect(isUnavailable(await source.counterfactuals(0))).toBe(false);
     expect(await source.counterfactuals(1)).toEqual({ reason: expect.stringContaining('No causes') });
+    expect(source.whyNot()).toMatch(/runs nothing/);
+    expect(await source.whyNoModel()).toBe('');
+    await rename(place.checkpoint, `${place.checkpoint}-elsewhere`);
+    const gone = await source.whyNoModel();
+    await rename(`${place.checkpoint}-elsewhere`, place.checkpoint);
+    expect(gone).toContain(`${place.checkpoint} is not on this machine`);
     await source.dispose();
   });
 
