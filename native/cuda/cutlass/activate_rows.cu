@@ -55,7 +55,7 @@ template <int Kind>
 void launch(const ActivateRows& work, cudaStream_t stream) {
   const int64_t threads = static_cast<int64_t>(work.pairs) * (work.intermediate / kChunk);
   const auto blocks = static_cast<unsigned>((threads + kThreads - 1) / kThreads);
-  with_sink(work.out, work.rows, work.intermediate, [&](auto sink) { activate_rows<Kind><<<blocks, kThreads, 0, stream>>>(work, sink); });
+  with_sink(work.out, work.rows, work.pairs, work.intermediate, [&](auto sink) { activate_rows<Kind><<<blocks, kThreads, 0, stream>>>(work, sink); });
   check_launch("activation and quantization");
 }
 

@@ -39,7 +39,8 @@ __global__ void __launch_bounds__(kThreads) expand_rows(ExpandRows work, Sink si
 void enqueue_expand_rows(const ExpandRows& work, cudaStream_t stream) {
   const int columns = kThreads * kChunk;
   const dim3 grid(static_cast<unsigned>(work.tokens), static_cast<unsigned>((work.hidden + columns - 1) / columns));
-  with_sink(work.out, work.rows, work.hidden, [&](auto sink) { expand_rows<<<grid, kThreads, 0, stream>>>(work, sink); });
+  const int64_t pairs = static_cast<int64_t>(work.tokens) * work.top_k;
+  with_sink(work.out, work.rows, pairs, work.hidden, [&](auto sink) { expand_rows<<<grid, kThreads, 0, stream>>>(work, sink); });
   check_launch("expansion and quantization of x");
 }
 

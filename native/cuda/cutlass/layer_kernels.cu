@@ -1,4 +1,5 @@
 // The small kernels: weights upcast once, arrays of the grouped GEMMs, the fc2 tap.
+#include "cuda/cutlass/expert_gemm.h"
 #include "cuda/cutlass/quantized_chunk.cuh"
 #include "cuda/kernels/launch_check.h"
 
@@ -32,29 +33,28 @@ __global__ void __launch_bounds__(kThreads) upcast_weights(DeviceOperand weights
     words[2 * i] = bf16x2_encode(low.x, low.y);
     words[2 * i + 1] = bf16x2_encode(high.x, high.y);
   }
-  auto* to = reinterpret_cast<uint4*>(out + index * kBlock);
-  to[0] = make_uint4(words[0], words[1], words[2], words[3]);
-  to[1] = make_uint4(words[4], words[5], words[6], words[7]);
+  uint16_t* image = out + expert * image_elements(weights.n, weights.k);
+  const int k = block * kBlock;
+  *reinterpret_cast<uint4*>(image + image_index(n, k, weights.k)) = make_uint4(words[0], words[1], words[2], words[3]);
+  *reinterpret_cast<uint4*>(image + image_index(n, k + kChunk, weights.k)) = make_uint4(words[4], words[5], words[6], words[7]);
 }
 
 __device__ void fill_group(const GroupSource& source, const DeviceExpertRows& sorted, int expert) {
   const int64_t first = sorted.offsets[expert];
   const int rows = sorted.offsets[expert + 1] - static_cast<int>(first);
-  const int64_t row_bytes = source.fp4 ? source.k / 2 : source.k * 2;
-  const void* weights = source.weights + static_cast<int64_t>(expert) * source.n * row_bytes;
-  const void* tokens = source.rows + first * row_bytes;
+  const int n = source.weights.n;
+  const int k = source.weights.k;
   const GroupArrays& arrays = source.arrays;
-  arrays.shape[expert] = source.fp4 ? GroupShape{rows, source.n, source.k} : GroupShape{source.n, rows, source.k};
-  arrays.a[expert] = source.fp4 ? tokens : weights;
-  arrays.b[expert] = source.fp4 ? weights : tokens;
-  arrays.d[expert] = source.out + first * source.n;
-  arrays.stride_a[expert] = source.k;
-  arrays.stride_b[expert] = source.k;
-  arrays.stride_d[expert] = source.n;
-  if (!source.fp4) return;
-  const int64_t tile_bytes = 512LL * ((source.k + 63) / 64);  // of 128 rows
-  arrays.sfa[expert] = source.row_scales + sorted.tile_offsets[expert] * tile_bytes;
-  arrays.sfb[expert] = source.weight_scales + static_cast<int64_t>(expert) * static_cast<int64_t>(source.weight_scale_plane);
+  arrays.shape[expert] = {rows, n, k};
+  arrays.a[expert] = source.rows.codes + first * (k / 2);
+  arrays.b[expert] = source.weights.packed + static_cast<int64_t>(expert) * n * (k / 2);
+  arrays.d[expert] = source.out + first * n;
+  arrays.stride_a[expert] = k;
+  arrays.stride_b[expert] = k;
+  arrays.stride_d[expert] = n;
+  const int64_t tile_bytes = 512LL * ((k + 63) / 64);  // of 128 rows
+  arrays.sfa[expert] = source.rows.scales + sorted.tile_offsets[expert] * tile_bytes;
+  arrays.sfb[expert] = source.weights.scales + static_cast<int64_t>(expert) * static_cast<int64_t>(source.weights.scale_plane_bytes);
 }
 
 __global__ void group_arrays(GroupSource fc1, GroupSource fc2, int experts, DeviceExpertRows sorted) {

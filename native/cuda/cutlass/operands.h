@@ -13,7 +13,8 @@ namespace moe::cuda::cutlass_path {
 
 /// Where quantized rows go, in sorted (expert) order, as the next GEMM's operand. Exactly one form is set.
 struct OperandRows {
-  /// SM90: code * SF as bf16 [P, K], which is exact: E2M1 has 2 significant bits, E4M3 has 4, bf16 has 8.
+  /// SM90: code * SF as bf16 [P, K] in panels (expert_gemm.h), which is exact: E2M1 has 2 significant bits, E4M3 has 4,
+  /// bf16 has 8.
   uint16_t* upcast = nullptr;
   /// SM120: codes [P, K/2] and, an expert after the other, scale regions in 128x4 order that start at multiples of 128 rows:
   /// expert e's at row 128 * tile_offsets[e].
@@ -52,19 +53,14 @@ void enqueue_activate_rows(const ActivateRows& work, cudaStream_t stream);
 /// Tap fc2: bf16 [P, H] in sorted order -> fp32 [P, H] in pair order.
 void enqueue_fc2_tap(const uint16_t* fc2, const int32_t* row_of_pair, int64_t pairs, int hidden, float* tap, cudaStream_t stream);
 
-/// NVFP4 [E, N, K/2] with 128x4 scale planes -> bf16 [E, N, K] of code * SF, exact.
+/// NVFP4 [E, N, K/2] with 128x4 scale planes -> bf16 [E] images (expert_gemm.h) of code * SF, exact. Padding is not written.
 void enqueue_upcast_weights(const DeviceOperand& weights, int experts, uint16_t* out, cudaStream_t stream);
 
-/// One GEMM's operands as the arrays kernel needs them; leading dimensions are the widths.
+/// One SM120 GEMM's operands as the arrays kernel needs them; leading dimensions are the widths.
 struct GroupSource {
-  const uint8_t* weights;  ///< [E, n, k], bytes a weight row: k * 2 (bf16) or k / 2 (FP4)
-  const uint8_t* rows;     ///< [P, k], same element
-  uint16_t* out;           ///< [P, n]
-  int n, k;
-  bool fp4;                ///< then A is the rows and B the weights (SM120); else A is the weights and B the rows (SM90)
-  const uint8_t* weight_scales;
-  size_t weight_scale_plane;
-  const uint8_t* row_scales;
+  DeviceOperand weights;
+  OperandRows rows;  ///< codes and scales
+  uint16_t* out;     ///< bf16 [P, n]
   GroupArrays arrays;
 };
 /// Fills the arrays of both GEMMs from the sorted rows' offsets.

@@ -1,7 +1,6 @@
 #include "cuda/cutlass/pipeline.h"
 
-#include <algorithm>
-
+#include "cuda/cutlass/expert_gemm.h"
 #include "cuda/cutlass/operands.h"
 #include "cuda/kernels/finalize.h"
 
@@ -28,7 +27,7 @@ class Carver {
   size_t bytes_ = 0;
 };
 
-GroupArrays take_arrays(Carver& carver, const GroupedGemm& gemm, int experts, bool fp4, const float* multiplier) {
+GroupArrays take_arrays(Carver& carver, const GroupedGemm& gemm, int experts, const float* multiplier) {
   const auto groups = static_cast<size_t>(experts);
   GroupArrays arrays{};
   arrays.shape = carver.take<GroupShape>(groups);
@@ -38,12 +37,10 @@ GroupArrays take_arrays(Carver& carver, const GroupedGemm& gemm, int experts, bo
   arrays.stride_a = carver.take<int64_t>(groups);
   arrays.stride_b = carver.take<int64_t>(groups);
   arrays.stride_d = carver.take<int64_t>(groups);
-  if (fp4) {
-    arrays.sfa = carver.take<const void*>(groups);
-    arrays.sfb = carver.take<const void*>(groups);
-    arrays.layout_sfa = carver.take<uint8_t>(groups * gemm.scale_layout_bytes);
-    arrays.layout_sfb = carver.take<uint8_t>(groups * gemm.scale_layout_bytes);
-  }
+  arrays.sfa = carver.take<const void*>(groups);
+  arrays.sfb = carver.take<const void*>(groups);
+  arrays.layout_sfa = carver.take<uint8_t>(groups * gemm.scale_layout_bytes);
+  arrays.layout_sfb = carver.take<uint8_t>(groups * gemm.scale_layout_bytes);
   arrays.multiplier = multiplier;
   return arrays;
 }
@@ -51,10 +48,10 @@ GroupArrays take_arrays(Carver& carver, const GroupedGemm& gemm, int experts, bo
 struct Buffers {
   DeviceExpertRows sorted;
   void* sort_scratch;
-  GroupArrays fc1_arrays, fc2_arrays;
+  GroupArrays fc1_arrays{}, fc2_arrays{};
   OperandRows x, act;
   uint16_t *fc1, *fc2;
-  void* gemm;  ///< of GEMM1 and then of GEMM2
+  void* gemm = nullptr;  ///< CUTLASS's, for FC1 and then for FC2
   size_t bytes;
 
   Buffers(const DeviceLayer& layer, const Body& body, const RunShape& shape, void* base) {
@@ -68,11 +65,11 @@ struct Buffers {
     sorted.row_of_pair = carver.take<int32_t>(pairs);
     sorted.tile_offsets = carver.take<int32_t>(experts + 1);
     sort_scratch = carver.take<uint8_t>(expert_rows_scratch_bytes(static_cast<int>(pairs), layer.experts));
-    fc1_arrays = take_arrays(carver, *body.fc1_gemm, layer.experts, body.fp4, layer.cutlass.fc1_multiplier);
-    fc2_arrays = take_arrays(carver, *body.fc2_gemm, layer.experts, body.fp4, layer.cutlass.fc2_multiplier);
-    gemm = carver.take<uint8_t>(std::max(body.fc1_gemm->workspace_bytes(layer.sm_count), body.fc2_gemm->workspace_bytes(layer.sm_count)));
     fc1 = carver.take<uint16_t>(pairs * intermediate * (layer.gated ? 2 : 1));
-    if (body.fp4) {
+    if (body.sm120 != nullptr) {
+      fc1_arrays = take_arrays(carver, *body.sm120, layer.experts, layer.cutlass.fc1_multiplier);
+      fc2_arrays = take_arrays(carver, *body.sm120, layer.experts, layer.cutlass.fc2_multiplier);
+      gemm = carver.take<uint8_t>(body.sm120->workspace_bytes(layer.sm_count));
       const auto region_rows = static_cast<size_t>(max_row_tiles(static_cast<int>(pairs), layer.experts, kRegionRows)) * kRegionRows;
       x.codes = carver.take<uint8_t>(pairs * hidden / 2);
       x.scales = carver.take<uint8_t>(region_rows * padded_blocks(hidden));
@@ -80,18 +77,17 @@ struct Buffers {
       act.scales = carver.take<uint8_t>(region_rows * padded_blocks(intermediate));
       fc2 = carver.take<uint16_t>(pairs * hidden);
     } else {
-      // GEMM1 has read all of x before GEMM2 writes.
-      fc2 = x.upcast = carver.take<uint16_t>(pairs * hidden);
-      act.upcast = carver.take<uint16_t>(pairs * intermediate);
+      // FC1 has read all of x before FC2 writes.
+      fc2 = x.upcast = carver.take<uint16_t>(pairs * panel_columns(layer.hidden));
+      act.upcast = carver.take<uint16_t>(pairs * panel_columns(layer.intermediate));
     }
     bytes = carver.bytes();
   }
 
   static constexpr int kRegionRows = 128;  ///< scale regions start at multiples of it
   static size_t padded_blocks(size_t k) { return (k + 63) / 64 * 4; }
+  static size_t panel_columns(int k) { return static_cast<size_t>(panels(k)) * kPanel; }
 };
-
-const uint8_t* bytes_of(const OperandRows& rows) { return rows.codes != nullptr ? rows.codes : reinterpret_cast<const uint8_t*>(rows.upcast); }
 
 }  // namespace
 
@@ -107,23 +103,26 @@ void enqueue(const DeviceLayer& layer, const Body& body, const RunShape& shape, 
   const Buffers buffers(layer, body, shape, batch.workspace);
   const DevicePath& path = layer.cutlass;
   const int pairs = shape.tokens * layer.top_k;
-  const int fc1_width = layer.gated ? 2 * layer.intermediate : layer.intermediate;
   const auto mark = [&](const char* stage) {
     if (marks != nullptr) marks->after(stage, stream);
   };
 
   enqueue_expert_rows(batch.topk_ids, pairs, layer.experts, Buffers::kRegionRows, buffers.sorted, buffers.sort_scratch, stream);
-  const GroupSource fc1{body.w13, bytes_of(buffers.x), buffers.fc1, fc1_width, layer.hidden, body.fp4,
-                        path.w13.scales, path.w13.scale_plane_bytes, buffers.x.scales, buffers.fc1_arrays};
-  const GroupSource fc2{body.w2, bytes_of(buffers.act), buffers.fc2, layer.hidden, layer.intermediate, body.fp4,
-                        path.w2.scales, path.w2.scale_plane_bytes, buffers.act.scales, buffers.fc2_arrays};
-  enqueue_group_arrays(fc1, fc2, layer.experts, buffers.sorted, stream);
+  if (body.sm120 != nullptr) {
+    enqueue_group_arrays({path.w13, buffers.x, buffers.fc1, buffers.fc1_arrays}, {path.w2, buffers.act, buffers.fc2, buffers.fc2_arrays},
+                         layer.experts, buffers.sorted, stream);
+  }
   enqueue_expand_rows({batch.x, batch.topk_ids, path.fc1_quantizer, path.shared_fc1_quantizer, shape.tokens, layer.top_k, layer.hidden,
                        buffers.sorted, buffers.x, batch.x_q, batch.x_sf},
                       stream);
   mark("quantize");
 
-  body.fc1_gemm->enqueue(buffers.fc1_arrays, layer.experts, layer.sm_count, buffers.gemm, stream);
+  if (body.sm120 != nullptr) {
+    body.sm120->enqueue(buffers.fc1_arrays, layer.experts, layer.sm_count, buffers.gemm, stream);
+  } else {
+    enqueue_expert_gemm({body.w13, buffers.x.upcast, buffers.fc1, buffers.sorted.offsets, path.fc1_multiplier, layer.experts, pairs, path.w13.n, path.w13.k},
+                        layer.sm_count, stream);
+  }
   mark("fc1");
 
   enqueue_activate_rows({buffers.fc1, batch.topk_ids, path.fc2_quantizer, pairs, layer.intermediate, layer.activation, layer.swiglu_alpha,
@@ -131,7 +130,12 @@ void enqueue(const DeviceLayer& layer, const Body& body, const RunShape& shape, 
                         stream);
   mark("activation");
 
-  body.fc2_gemm->enqueue(buffers.fc2_arrays, layer.experts, layer.sm_count, buffers.gemm, stream);
+  if (body.sm120 != nullptr) {
+    body.sm120->enqueue(buffers.fc2_arrays, layer.experts, layer.sm_count, buffers.gemm, stream);
+  } else {
+    enqueue_expert_gemm({body.w2, buffers.act.upcast, buffers.fc2, buffers.sorted.offsets, path.fc2_multiplier, layer.experts, pairs, path.w2.n, path.w2.k},
+                        layer.sm_count, stream);
+  }
   mark("fc2");
 
   enqueue_weighted_finalize({buffers.fc2, buffers.sorted.row_of_pair, batch.topk_weights, shape.tokens, layer.top_k, layer.hidden, batch.y}, stream);

@@ -7,12 +7,11 @@
 
 namespace moe::cuda::cutlass_path {
 
-/// What a body brings: its kernels for a shape and the weights in their form.
+/// What a body brings. SM120: CUTLASS's GEMM over the layer's own NVFP4 weights. SM90: weights upcast to bf16 images for
+/// expert_gemm.h.
 struct Body {
-  const GroupedGemm *fc1_gemm, *fc2_gemm;
-  bool fp4;            ///< operands are NVFP4 (SM120); else bf16 upcast (SM90)
-  const uint8_t* w13;  ///< [E, N1, H] in the kernel's element
-  const uint8_t* w2;   ///< [E, H, I]
+  const GroupedGemm* sm120 = nullptr;
+  const uint16_t *w13 = nullptr, *w2 = nullptr;  ///< [E] images each; SM90
 };
 
 size_t workspace_bytes(const DeviceLayer& layer, const Body& body, const RunShape& shape);

@@ -1,6 +1,7 @@
 // Eight elements of a row in a thread, two threads to a block of 16: 16-byte loads and stores that a warp makes side by side.
 #pragma once
 
+#include "cuda/cutlass/expert_gemm.h"
 #include "cuda/cutlass/operands.h"
 #include "cuda/kernels/quantize.cuh"
 
@@ -74,9 +75,16 @@ __device__ __forceinline__ void store_tap(uint8_t* codes, uint8_t* scales, int64
 struct UpcastSink {
   using Packed = uint4;
   uint16_t* rows;
+  int64_t count;  ///< rows
   int width;
   __device__ static Packed pack(const ScaledChunk& chunk) { return chunk_upcast(chunk); }
-  __device__ void store(int64_t row, int, int column, Packed packed) const { *reinterpret_cast<uint4*>(rows + row * width + column) = packed; }
+  __device__ void store(int64_t row, int, int column, Packed packed) const {
+    put(row, column, packed);
+    // The columns that pad the last panel meet zero weights, and only finite ones keep those zero.
+    if (column + kChunk != width) return;
+    for (int pad = width; pad % kPanel != 0; pad += kChunk) put(row, pad, make_uint4(0, 0, 0, 0));
+  }
+  __device__ void put(int64_t row, int column, Packed packed) const { *reinterpret_cast<uint4*>(rows + panel_index(row, column, count)) = packed; }
 };
 
 /// SM120's operand rows.
@@ -102,11 +110,11 @@ struct Fp4Sink {
   }
 };
 
-/// Calls body(sink) with the sink of `out`.
+/// Calls body(sink) with the sink of `out`, which has `count` rows.
 template <class Body>
-void with_sink(const OperandRows& out, const DeviceExpertRows& rows, int width, const Body& body) {
+void with_sink(const OperandRows& out, const DeviceExpertRows& rows, int64_t count, int width, const Body& body) {
   if (out.upcast != nullptr) {
-    body(UpcastSink{out.upcast, width});
+    body(UpcastSink{out.upcast, count, width});
   } else {
     body(Fp4Sink{out.codes, out.scales, rows.offsets, rows.tile_offsets, width});
   }

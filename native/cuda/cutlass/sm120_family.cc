@@ -17,7 +17,7 @@ constexpr int kLargeRows = 128;
 Body body_of(const DeviceLayer& layer, const RunShape& shape) {
   const int64_t pairs = static_cast<int64_t>(shape.tokens) * layer.top_k;
   const GroupedGemm& gemm = pairs > static_cast<int64_t>(kLargeRows) * layer.experts ? sm120_large() : sm120_small();
-  return {&gemm, &gemm, true, layer.cutlass.w13.packed, layer.cutlass.w2.packed};
+  return {&gemm};
 }
 
 class Sm120 final : public KernelFamily {

@@ -9,7 +9,7 @@ using Large = Sm120Gemm<cute::Shape<cute::_128, cute::_128, cute::_256>, true>;
 }  // namespace
 
 const GroupedGemm& sm120_large() {
-  static const GroupedGemm gemm{"128x128x256 pingpong", 128, Large::kScaleLayoutBytes, Large::workspace_bytes, Large::enqueue};
+  static const GroupedGemm gemm{"128x128x256 pingpong", Large::kScaleLayoutBytes, Large::workspace_bytes, Large::enqueue};
   return gemm;
 }
 

@@ -9,7 +9,7 @@ using Small = Sm120Gemm<cute::Shape<cute::_128, cute::_128, cute::_128>, true>;
 }  // namespace
 
 const GroupedGemm& sm120_small() {
-  static const GroupedGemm gemm{"128x128x128 pingpong", 128, Small::kScaleLayoutBytes, Small::workspace_bytes, Small::enqueue};
+  static const GroupedGemm gemm{"128x128x128 pingpong", Small::kScaleLayoutBytes, Small::workspace_bytes, Small::enqueue};
   return gemm;
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/error/error.h"
+#include "cuda/cutlass/expert_gemm.h"
 #include "cuda/cutlass/operands.h"
 #include "cuda/cutlass/pipeline.h"
 #include "cuda/kernels/launch_check.h"
@@ -18,7 +19,7 @@ struct DeviceFree {
 };
 using DeviceMemory = std::unique_ptr<uint16_t, DeviceFree>;
 
-/// Weights as code * SF in bf16: four times the bytes of FP4.
+/// Weights as code * SF in bf16, in images for expert_gemm.h: four times the bytes of FP4 and padding.
 struct UpcastWeights final : FamilyLayer {
   DeviceMemory w13, w2;
   uint64_t size = 0;
@@ -26,7 +27,7 @@ struct UpcastWeights final : FamilyLayer {
 };
 
 uint64_t elements(const DeviceOperand& weights, int experts) {
-  return static_cast<uint64_t>(experts) * static_cast<uint64_t>(weights.n) * static_cast<uint64_t>(weights.k);
+  return static_cast<uint64_t>(experts) * static_cast<uint64_t>(image_elements(weights.n, weights.k));
 }
 
 DeviceMemory allocate(uint64_t count, uint64_t total_bytes) {
@@ -43,19 +44,14 @@ DeviceMemory allocate(uint64_t count, uint64_t total_bytes) {
   return DeviceMemory(static_cast<uint16_t*>(memory));
 }
 
-/// Tokens' rows an expert gets on average, from where on the wide tile pays.
-constexpr int kLargeRows = 64;
-
-const GroupedGemm& choose_gemm(const DeviceLayer& layer, const RunShape& shape) {
-  const int64_t pairs = static_cast<int64_t>(shape.tokens) * layer.top_k;
-  return pairs > static_cast<int64_t>(kLargeRows) * layer.experts ? sm90_large() : sm90_small();
+void fill(const DeviceOperand& weights, int experts, uint16_t* images) {
+  check_cuda(cudaMemsetAsync(images, 0, elements(weights, experts) * sizeof(uint16_t), nullptr), "clearing the upcast weights");
+  enqueue_upcast_weights(weights, experts, images, nullptr);
 }
 
-Body body_of(const DeviceLayer& layer, const FamilyLayer* own, const RunShape& shape) {
+Body body_of(const FamilyLayer* own) {
   const auto& weights = *static_cast<const UpcastWeights*>(own);
-  const GroupedGemm& gemm = choose_gemm(layer, shape);
-  return {&gemm, &gemm, false, reinterpret_cast<const uint8_t*>(weights.w13.get()),
-          reinterpret_cast<const uint8_t*>(weights.w2.get())};
+  return {nullptr, weights.w13.get(), weights.w2.get()};
 }
 
 class Sm90 final : public KernelFamily {
@@ -64,6 +60,7 @@ class Sm90 final : public KernelFamily {
 
   const char* refuses(const DeviceLayer& layer, const RunShape& shape) const override {
     if (layer.compute_major != 9) return "its GEMMs are compiled for Hopper (sm_90a) only";
+    if (layer.experts > kMaxExperts) return "its grouped GEMM takes at most 512 experts";
     return cutlass_path::refuses(layer, shape);
   }
 
@@ -74,19 +71,19 @@ class Sm90 final : public KernelFamily {
     own->size = (elements(w13, layer.experts) + elements(w2, layer.experts)) * sizeof(uint16_t);
     own->w13 = allocate(elements(w13, layer.experts), own->size);
     own->w2 = allocate(elements(w2, layer.experts), own->size);
-    enqueue_upcast_weights(w13, layer.experts, own->w13.get(), nullptr);
-    enqueue_upcast_weights(w2, layer.experts, own->w2.get(), nullptr);
+    fill(w13, layer.experts, own->w13.get());
+    fill(w2, layer.experts, own->w2.get());
     check_cuda(cudaDeviceSynchronize(), "upcast of the weights");
     return own.release();
   }
 
   size_t workspace_bytes(const DeviceLayer& layer, const FamilyLayer* own, const RunShape& shape) const override {
-    return cutlass_path::workspace_bytes(layer, body_of(layer, own, shape), shape);
+    return cutlass_path::workspace_bytes(layer, body_of(own), shape);
   }
 
   void enqueue(const DeviceLayer& layer, const FamilyLayer* own, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream,
                StageMarks* marks) const override {
-    cutlass_path::enqueue(layer, body_of(layer, own, shape), shape, batch, stream, marks);
+    cutlass_path::enqueue(layer, body_of(own), shape, batch, stream, marks);
   }
 };
 
