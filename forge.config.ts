@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FuseV1Options, FuseVersion } from '@electron/fuses';
 
@@ -12,6 +12,9 @@ const testElectron = process.env.MOESCOPE_PACKAGE_ELECTRON_ZIPS;
 const testElectronVersion = process.env.MOESCOPE_PACKAGE_ELECTRON_VERSION;
 /** A test build keeps the inspector, without which Playwright cannot attach. */
 const inspectable = process.env.MOESCOPE_PACKAGE_INSPECTABLE === '1';
+
+/** Built where nvcc was found; the app says why it has no cuda provider where it was not. */
+const cudaLibrary = 'build/native/providers/libmoescope_cuda.so';
 
 interface PackageJson {
   devDependencies: Record<string, string>;
@@ -45,7 +48,7 @@ export default {
     ignore: (file: string) =>
       file !== '' && file !== '/package.json' && !/^\/\.vite($|\/(build|renderer)($|\/(?!.*\.map$)))/.test(file),
     // Beside the asar, where the addon's resolver looks: a library inside it would be copied to a temporary file to be loaded.
-    extraResource: ['build/native/moescope.node', 'LICENSE'],
+    extraResource: ['build/native/moescope.node', 'LICENSE', ...(existsSync(cudaLibrary) ? [cudaLibrary] : [])],
     ...(testElectron === undefined ? {} : { electronZipDir: testElectron }),
   },
   rebuildConfig: { onlyModules: [] },

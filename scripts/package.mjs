@@ -79,7 +79,7 @@ async function testElectronZips() {
 await tellAndExit(async () => {
   const { values } = parseArgs({ options: { 'test-electron': { type: 'boolean' }, targets: { type: 'string' } } });
   await ensureDependencies();
-  await buildNative();
+  await buildNative({ cuda: true });
   await buildBundles();
   const { node, cli } = await ensureForge();
   const electron = values['test-electron'] ? await testElectronZips() : {};
