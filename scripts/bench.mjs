@@ -1,6 +1,7 @@
 // Measures a MoE layer against its peers in the same run, adds the figures to docs/performance.json and writes
 // docs/performance.md from it.
 // Usage: npm run bench -- --cpu [--rounds N] | --gpu [--program PATH] [--shapes A,B] [--tokens 1,8] | --merge FILE | --table
+// --merge takes what scripts/bench/gpu/run.py wrote on another machine, measured at the commit that is checked out here.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -21,13 +22,19 @@ function commit() {
   return git('rev-parse', '--short=12', 'HEAD') + (changed === '' ? '' : '+');
 }
 
+/** Of one commit on one machine, shapes of several runs stand side by side. */
+function withShapesOf(old, section) {
+  if (!old?.shapes || !section.shapes || old.commit !== section.commit) return section;
+  const kept = old.shapes.filter(({ shape }) => !section.shapes.some((one) => one.shape === shape));
+  return { ...section, shapes: [...kept, ...section.shapes] };
+}
+
 /** Sections are told apart by what was measured and on which machine; a new run takes the place of an old one. */
-function merge(sections) {
+function merge(section) {
   const all = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : { sections: [] };
-  for (const section of sections) {
-    const same = (old) => old.kind === section.kind && old.machine.name === section.machine.name;
-    all.sections = [...all.sections.filter((old) => !same(old)), section];
-  }
+  const same = (old) => old.kind === section.kind && old.machine.name === section.machine.name;
+  const merged = withShapesOf(all.sections.find(same), section);
+  all.sections = [...all.sections.filter((old) => !same(old)), merged];
   writeFileSync(json, `${JSON.stringify(all, null, 1)}\n`);
 }
 
@@ -55,9 +62,9 @@ function options() {
 await tellAndExit(async () => {
   const wanted = options();
   const facts = { date: new Date().toISOString().slice(0, 10), commit: commit() };
-  if (wanted.cpu) merge([await measureCpu(facts, { rounds: Number(wanted.rounds) })]);
-  if (wanted.gpu) merge([await measureGpu(facts, wanted)]);
-  if (wanted.merge) merge([].concat(JSON.parse(readFileSync(wanted.merge, 'utf8'))));
+  if (wanted.cpu) merge(await measureCpu(facts, { rounds: Number(wanted.rounds) }));
+  if (wanted.gpu) merge(await measureGpu(facts, wanted));
+  if (wanted.merge) merge({ ...facts, ...JSON.parse(readFileSync(wanted.merge, 'utf8')) });
   writeFileSync(page, performancePage(JSON.parse(readFileSync(json, 'utf8'))));
   console.log(`written: docs/performance.json, docs/performance.md`);
 });
