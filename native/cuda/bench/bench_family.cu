@@ -1,6 +1,6 @@
 // Times one kernel family over a random layer: CUDA graph replay with a cold L2, next to a plain streamer of the same bytes.
 //   bench_family [--family NAME] [--shape H,I,E,K,ACT] [--tokens 1,8,64] [--reps N] [--check 0|1] [--json FILE] [--routing FOLDER]
-//                [--fc1 wide,groups,units,stage,depth,blocks] [--fc2 ...] [--sweep 1]   (tunings of b12x-upcast)
+//                [--fc1 wide,groups,rows,units,stage,depth,blocks] [--fc2 ...] [--sweep 1]   (tunings of b12x-upcast)
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -227,18 +227,19 @@ std::string run_case(const Case& c, Memory& flush, const std::string& label) {
   return line + "}";
 }
 
-std::vector<hopper::Tuning> sweep_tunings() {
+/// Tunings of the decode kernels for up to 8 tokens, of the wide ones from 8 on.
+std::vector<hopper::Tuning> sweep_tunings(int tokens) {
   std::vector<hopper::Tuning> out;
-  for (const int groups : {1, 2, 4}) {
-    for (const int units : {1, 2}) {
-      for (const auto& [stage, depth] : {std::pair{1, 8}, std::pair{2, 4}, std::pair{2, 6}, std::pair{4, 3}}) {
-        for (const int blocks : {2, 3, 4, 6}) out.push_back({false, groups, units, stage, depth, blocks});
+  for (const int rows : {2, 4, 8}) {
+    for (const auto& [stage, depth] : {std::pair{1, 4}, std::pair{1, 8}, std::pair{2, 2}, std::pair{2, 3}, std::pair{2, 4}, std::pair{4, 2}, std::pair{4, 3}}) {
+      for (const int blocks : {3, 4, 5, 6}) {
+        if (tokens <= 16 && (tokens > 1 || rows == 2)) out.push_back({false, 1, rows, 1, stage, depth, blocks});
       }
     }
   }
-  for (const int groups : {2, 4, 6, 8}) {
-    for (const int depth : {2, 3, 4, 8}) {
-      for (const int blocks : {1, 2}) out.push_back({true, groups, 0, 0, depth, blocks});
+  for (const int groups : {1, 2, 6, 8}) {
+    for (const int depth : {3, 4, 6}) {
+      if (tokens >= 8) out.push_back({true, groups, 0, 0, 0, depth, 2});
     }
   }
   return out;
@@ -246,7 +247,7 @@ std::vector<hopper::Tuning> sweep_tunings() {
 
 hopper::Tuning tuning_of(const std::string& text) {
   const std::vector<int> n = numbers(text);
-  return n.size() == 6 ? hopper::Tuning{n[0] != 0, n[1], n[2], n[3], n[4], n[5]} : hopper::Tuning{};
+  return n.size() == 7 ? hopper::Tuning{n[0] != 0, n[1], n[2], n[3], n[4], n[5], n[6]} : hopper::Tuning{};
 }
 
 int run(const Options& options) {
@@ -276,15 +277,15 @@ int run(const Options& options) {
     if (get("--sweep", "0") == "0") continue;
     for (const bool second : {false, true}) {
       std::vector<std::pair<double, std::string>> best;
-      for (const hopper::Tuning& t : sweep_tunings()) {
+      for (const hopper::Tuning& t : sweep_tunings(tokens)) {
         (second ? hopper::tuning_override().fc2 : hopper::tuning_override().fc1) = t;
         char label[64];
-        std::snprintf(label, sizeof label, "%s %d,%d,%d,%d,%d,%d", second ? "fc2" : "fc1", t.wide ? 1 : 0, t.row_groups, t.units, t.stage_chunks, t.depth, t.blocks_per_sm);
+        std::snprintf(label, sizeof label, "%s %d,%d,%d,%d,%d,%d,%d", second ? "fc2" : "fc1", t.wide ? 1 : 0, t.row_groups, t.tile_rows, t.units, t.stage_chunks, t.depth, t.blocks_per_sm);
         const std::string line = run_case({family, layer, own.get(), tokens, 9, false, skew}, flush, label);
         best.emplace_back(std::atof(line.c_str() + line.find("\"us\": ") + 6), label);
       }
       std::sort(best.begin(), best.end());
-      for (size_t i = 0; i < best.size() && i < 10; ++i) std::printf("  T=%d %-20s %.2f us\n", tokens, best[i].second.c_str(), best[i].first);
+      for (size_t i = 0; i < best.size() && i < 6; ++i) std::printf("  T=%d %-20s %.2f us\n", tokens, best[i].second.c_str(), best[i].first);
       const hopper::Tuning winner = tuning_of(best[0].second.substr(4));
       (second ? hopper::tuning_override().fc2 : hopper::tuning_override().fc1) = winner;
     }

@@ -33,6 +33,12 @@ __device__ __forceinline__ void bulk_copy(uint32_t shared, const void* global, u
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared), "l"(global), "r"(bytes), "r"(barrier) : "memory");
 }
 
+/// 16 bytes by this thread, through L2 only.
+__device__ __forceinline__ void copy_16(uint32_t shared, const void* global) { asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(global) : "memory"); }
+
+/// One arrival of this thread once all its copy_16() so far are done; counts towards the barrier's arrivals.
+__device__ __forceinline__ void barrier_arrive_copies(uint32_t barrier) { asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory"); }
+
 /// Lets the next kernel of the stream start; it sees nothing of ours before its grid_wait().
 __device__ __forceinline__ void grid_launch_dependents() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
 

@@ -20,6 +20,11 @@ struct RowTile {
   }
 };
 
+/// Division of a pair index by top-k as a multiplication: exact below 2^16 for divisors up to 2^16, since
+/// ceil(2^32 / d) exceeds 2^32 / d by less than 1. A divisor of 1 is written as 0.
+constexpr uint32_t divisor_of(int divisor) { return divisor == 1 ? 0U : static_cast<uint32_t>(((uint64_t{1} << 32U) + static_cast<uint64_t>(divisor) - 1) / static_cast<uint64_t>(divisor)); }
+__device__ __forceinline__ uint32_t row_of_pair(uint32_t pair, uint32_t divisor) { return divisor == 0 ? pair : __umulhi(pair, divisor); }
+
 /// In shared memory: what group_pairs() leaves.
 struct Routing {
   RowTile* tiles;    ///< [max_tiles()]

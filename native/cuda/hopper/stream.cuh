@@ -13,6 +13,9 @@ namespace moe::cuda::hopper {
 inline constexpr int kWarps = 4;
 inline constexpr int kMaxDepth = 16;
 
+/// Arrivals that complete a ring slot: one announces the bulk copies, each lane of the asking warp its copied rows.
+inline constexpr int kSlotArrivals = 33;
+
 /// Rows of one slot lie this far apart beyond their bytes, so that the eight g rows fall on different banks.
 inline constexpr int kRowPad = 64;
 
@@ -21,14 +24,15 @@ struct StreamWork {
   const uint8_t* rows;    ///< activation rows of chunks * 128 bytes
   const int32_t* topk_ids;
   int units, chunks, pairs, experts;
-  int pairs_per_row;      ///< activation row = pair / pairs_per_row
+  uint32_t row_divisor;   ///< divisor_of(pairs that share an activation row)
   int tile_rows, stage_chunks, depth;
   int stage_bytes, tiles_capacity;
 };
 
 /// Bytes of one ring slot.
-constexpr int stage_bytes_of(int units, int stage_chunks, int tile_rows) {
-  return (stage_chunks * kChunkBytes * units + tile_rows * (stage_chunks * kRowChunkBytes + kRowPad) + 127) / 128 * 128;
+/// @param rows of activations that a slot brings: the tile's, or 0 when one is resident
+constexpr int stage_bytes_of(int units, int stage_chunks, int rows) {
+  return (stage_chunks * kChunkBytes * units + rows * (stage_chunks * kRowChunkBytes + kRowPad) + 127) / 128 * 128;
 }
 
 /// Floats of one warp's partial sums: a column of 32 * units weight rows for each row of the tile, padded against bank
@@ -42,9 +46,9 @@ constexpr int partials_bytes(int tile_rows, int units, int experts) {
   return ((sums > routing ? sums : routing) + 127) / 128 * 128;
 }
 
-/// Where things lie in a block's dynamic shared memory: ring, partial sums, barriers, tiles, pairs.
-constexpr int stream_shared_bytes(int tile_rows, int units, int depth, int stage_bytes, int experts, int pairs, int tiles) {
-  return kWarps * depth * stage_bytes + partials_bytes(tile_rows, units, experts) + kWarps * kMaxDepth * 8 + 16 + tiles * 4 + (pairs + 7) / 8 * 16;
+/// Where things lie in a block's dynamic shared memory: ring, partial sums, barriers, tiles, pairs, a resident row.
+constexpr int stream_shared_bytes(int tile_rows, int units, int depth, int stage_bytes, int experts, int pairs, int tiles, int resident_bytes) {
+  return resident_bytes + kWarps * depth * stage_bytes + partials_bytes(tile_rows, units, experts) + kWarps * kMaxDepth * 8 + 16 + tiles * 4 + (pairs + 7) / 8 * 16;
 }
 
 /// Walks a warp's share of all items of a block.
@@ -52,10 +56,17 @@ struct Cursor {
   int tile, unit, chunk;
 };
 
+/// No resident row: every slot brings its activation rows.
+struct NoResidentRow {
+  static constexpr bool kResident = false;
+};
+
 /// Runs all items of the block; `epilogue(tile, unit, pairs, partials)` is called by all threads after a block barrier,
 /// with the four warps' partial sums [warp][column][row]; it must not synchronise the block.
-template <int kRowGroups, int kUnits, class Epilogue>
-__device__ __forceinline__ void stream_items(const StreamWork& work, const Epilogue& epilogue) {
+/// `resident`, if it is one: all pairs share one activation row, which `resident.fill(bytes, first_chunk, end_chunk)` writes
+/// (a warp its own k) while the first weights are on their way; the ring then carries weights only.
+template <int kRowGroups, int kUnits, class Resident, class Epilogue>
+__device__ __forceinline__ void stream_items(const StreamWork& work, const Resident& resident, const Epilogue& epilogue) {
   extern __shared__ __align__(128) uint8_t shared[];
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -69,7 +80,9 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
   const Routing routing{reinterpret_cast<RowTile*>(tail + kWarps * kMaxDepth * 8 + 16), reinterpret_cast<uint16_t*>(tail + kWarps * kMaxDepth * 8 + 16 + work.tiles_capacity * 4), tile_count_at};
   float* partials = reinterpret_cast<float*>(sums);
 
-  if (lane < work.depth) barrier_init(barriers + static_cast<uint32_t>(lane) * 8, 1);
+  uint8_t* resident_row = tail + kWarps * kMaxDepth * 8 + 16 + work.tiles_capacity * 4 + (work.pairs + 7) / 8 * 16;
+
+  if (lane < work.depth) barrier_init(barriers + static_cast<uint32_t>(lane) * 8, Resident::kResident ? 1 : kSlotArrivals);
   barrier_init_fence();
   group_pairs<kWarps>(work.topk_ids, work.pairs, work.experts, work.tile_rows, routing, sums);
   const int tile_count = *tile_count_at;
@@ -91,29 +104,35 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
       ++at.tile;
     }
   };
-  // A slot's phase completes when the one arrival and all bytes announced with it are there, so weights can be asked for
-  // before the activations may be read.
+  // A slot's phase completes when all arrivals and announced bytes are there, so weights can be asked for before the
+  // activations may be read.
   const auto ask_weights = [&](const Cursor& at, int slot) {
     if (lane != 0) return;
     const RowTile tile = routing.tiles[at.tile];
     const int count = min(work.stage_chunks, end_chunk - at.chunk);
     const int units = min(kUnits, work.units - at.unit * kUnits);
     const uint32_t barrier = barriers + static_cast<uint32_t>(slot) * 8;
-    barrier_arrive_expect(barrier, static_cast<uint32_t>(count * (units * kChunkBytes + tile.rows() * kRowChunkBytes)));
+    barrier_arrive_expect(barrier, static_cast<uint32_t>(count * units * kChunkBytes));
     const uint8_t* from = work.weights + ((static_cast<size_t>(tile.expert()) * work.units + at.unit * kUnits) * work.chunks + at.chunk) * kChunkBytes;
     const uint32_t to = shared_address(ring + slot * work.stage_bytes);
     for (int u = 0; u < units; ++u) {
       bulk_copy(to + static_cast<uint32_t>(u * work.stage_chunks * kChunkBytes), from + static_cast<size_t>(u) * work.chunks * kChunkBytes, static_cast<uint32_t>(count * kChunkBytes), barrier);
     }
   };
+  // Bulk copies cost the copy engine about as much for 256 bytes as for 4 KB, so rows are copied by threads.
+  const int row_shift = work.stage_chunks == 1 ? 3 : work.stage_chunks == 2 ? 4 : 5;  // log2 of the lanes that copy a row
   const auto ask_rows = [&](const Cursor& at, int slot) {
     const RowTile tile = routing.tiles[at.tile];
     const int count = min(work.stage_chunks, end_chunk - at.chunk);
-    for (int row = lane; row < tile.rows(); row += 32) {
-      const int source = routing.pairs[tile.first() + row] / work.pairs_per_row;
-      bulk_copy(shared_address(ring + slot * work.stage_bytes + rows_at + row * row_stride), work.rows + source * row_bytes + static_cast<size_t>(at.chunk) * kRowChunkBytes, static_cast<uint32_t>(count * kRowChunkBytes),
-                barriers + static_cast<uint32_t>(slot) * 8);
+    const int piece = (lane & ((1 << row_shift) - 1)) * 16;
+    const uint32_t to = shared_address(ring + slot * work.stage_bytes + rows_at + piece);
+    const uint8_t* from = work.rows + static_cast<size_t>(at.chunk) * kRowChunkBytes + piece;
+    if (piece < count * kRowChunkBytes) {
+      for (int row = lane >> row_shift; row < tile.rows(); row += 32 >> row_shift) {
+        copy_16(to + static_cast<uint32_t>(row * row_stride), from + row_of_pair(routing.pairs[tile.first() + row], work.row_divisor) * row_bytes);
+      }
     }
+    barrier_arrive_copies(barriers + static_cast<uint32_t>(slot) * 8);
   };
   const auto next = [&](Cursor& at) {
     at.chunk += work.stage_chunks;
@@ -132,10 +151,15 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
   }
   __syncwarp();
   grid_wait();
-  ahead = start;
-  for (int slot = 0; streams && slot < work.depth && ahead.tile < tile_count; ++slot) {
-    ask_rows(ahead, slot);
-    next(ahead);
+  if constexpr (Resident::kResident) {
+    resident.fill(resident_row, first_chunk, end_chunk);
+    __syncwarp();
+  } else {
+    ahead = start;
+    for (int slot = 0; streams && slot < work.depth && ahead.tile < tile_count; ++slot) {
+      ask_rows(ahead, slot);
+      next(ahead);
+    }
   }
 
   const int g = lane / 4;
@@ -154,12 +178,14 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
       const int count = min(work.stage_chunks, end_chunk - chunk);
       barrier_wait(barriers + static_cast<uint32_t>(slot) * 8, parity);
       const uint8_t* stage = ring + slot * work.stage_bytes;
+#pragma unroll 2
       for (int i = 0; i < count; ++i) {
         uint4 rows[kRowGroups][2];
 #pragma unroll
         for (int n = 0; n < kRowGroups; ++n) {
-          rows[n][0] = *reinterpret_cast<const uint4*>(stage + row_at[n] + i * kRowChunkBytes);
-          rows[n][1] = *reinterpret_cast<const uint4*>(stage + row_at[n] + i * kRowChunkBytes + 64);
+          const uint8_t* from = Resident::kResident ? resident_row + (chunk + i) * kRowChunkBytes + q * 16 : stage + row_at[n] + i * kRowChunkBytes;
+          rows[n][0] = *reinterpret_cast<const uint4*>(from);
+          rows[n][1] = *reinterpret_cast<const uint4*>(from + 64);
         }
 #pragma unroll
         for (int u = 0; u < kUnits; ++u) {
@@ -190,8 +216,7 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
       __syncwarp();
       if (ahead.tile < tile_count) {
         ask_weights(ahead, slot);
-        __syncwarp();
-        ask_rows(ahead, slot);
+        if constexpr (!Resident::kResident) ask_rows(ahead, slot);
         next(ahead);
       }
       if (++slot == work.depth) {

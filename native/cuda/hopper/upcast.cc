@@ -22,6 +22,8 @@ namespace {
 constexpr int kMaxPairs = 4096;  // routing.cuh
 constexpr int kMaxExperts = 512;
 constexpr size_t kAlignment = 256;
+/// Up to so many tokens FC2's last writer finalizes: a kernel less on the way; above, its fences cost more than that.
+constexpr int kArrivalTokens = 2;
 
 size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -38,16 +40,16 @@ struct UpcastLayer final : FamilyLayer {
 
 Tuning or_chosen(const Tuning& wanted, const Tuning& chosen) {
   const auto pick = [](int a, int b) { return a != 0 ? a : b; };
-  return {wanted.row_groups != 0 ? wanted.wide : chosen.wide, pick(wanted.row_groups, chosen.row_groups), pick(wanted.units, chosen.units), pick(wanted.stage_chunks, chosen.stage_chunks),
+  return {wanted.row_groups != 0 ? wanted.wide : chosen.wide, pick(wanted.row_groups, chosen.row_groups), pick(wanted.tile_rows, chosen.tile_rows), pick(wanted.units, chosen.units), pick(wanted.stage_chunks, chosen.stage_chunks),
           pick(wanted.depth, chosen.depth), pick(wanted.blocks_per_sm, chosen.blocks_per_sm)};
 }
 
-/// By the mean rows of an expert that has any.
+/// By the mean rows of an expert that has any (measured on an H100; docs/performance.md).
 Tuning choose_tuning(const Pass& pass) {
   const double rows = static_cast<double>(pass.pairs()) / std::min(pass.experts, pass.pairs());
-  if (rows <= 5) return {false, 1, 1, 2, 4, 4};
-  if (rows <= 12) return {false, 2, 1, 2, 3, 3};
-  return {true, 8, 0, 0, 4, 2};
+  if (pass.tokens == 1) return {false, 1, 1, 1, 4, 3, 4};
+  if (rows <= 2) return {false, 1, 4, 1, 2, 3, 4};
+  return {true, 8, 0, 0, 0, 4, 2};
 }
 
 class Upcast final : public KernelFamily {
@@ -106,7 +108,10 @@ class Upcast final : public KernelFamily {
       pass->act_rows = base + x_bytes;
       pass->fc2 = reinterpret_cast<float*>(base + x_bytes + act_bytes);
     }
-    return x_bytes + act_bytes + aligned(pairs * layer.hidden * sizeof(float));
+    const size_t fc2_bytes = aligned(pairs * layer.hidden * sizeof(float));
+    const size_t arrival_bytes = tokens <= kArrivalTokens ? aligned(static_cast<size_t>(tokens) * own.w2.units * sizeof(int32_t)) : 0;
+    if (pass != nullptr && arrival_bytes != 0) pass->arrivals = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(workspace) + x_bytes + act_bytes + fc2_bytes);
+    return x_bytes + act_bytes + fc2_bytes + arrival_bytes;
   }
 
   static void enqueue_pass(const DeviceLayer& layer, const UpcastLayer& own, const RunShape& shape, const DeviceBatch& batch, int first, int tokens, cudaStream_t stream, StageMarks* marks) {
@@ -148,18 +153,20 @@ class Upcast final : public KernelFamily {
     if (batch.fc2 != nullptr) pass.fc2 = batch.fc2 + pair * layer.hidden;  // the tap is what finalize reads
 
     const Tuning chosen = choose_tuning(pass);
+    const Tuning fc1 = or_chosen(tuning_override().fc1, chosen);
+    const Tuning fc2 = or_chosen(tuning_override().fc2, chosen);
+    if (fc2.wide) pass.arrivals = nullptr;
+    pass.one_token = pass.tokens == 1 && pass.shared_x && !fc1.wide;
     const auto mark = [&](const char* stage) {
       if (marks != nullptr) marks->after(stage, stream);
     };
-    enqueue_quantize(pass, stream);
+    if (!pass.one_token) enqueue_quantize(pass, stream);
     mark("quantize");
-    const Tuning fc1 = or_chosen(tuning_override().fc1, chosen);
     (fc1.wide ? enqueue_wide_fc1 : enqueue_fc1)(pass, fc1, stream);
     mark("fc1");
-    const Tuning fc2 = or_chosen(tuning_override().fc2, chosen);
     (fc2.wide ? enqueue_wide_fc2 : enqueue_fc2)(pass, fc2, stream);
     mark("fc2");
-    enqueue_finalize(pass, stream);
+    if (pass.arrivals == nullptr) enqueue_finalize(pass, stream);
     mark("finalize");
   }
 };

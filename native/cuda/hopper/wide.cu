@@ -133,14 +133,14 @@ void launch_wide(void (*kernel)(Work), Work work, const Pass& pass, const Tuning
 
 void enqueue_wide_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream) {
   WideFc1Work work{};
-  work.wide = {pass.w13.data, pass.x_rows, pass.topk_ids, pass.w13.units, pass.w13.chunks, pass.pairs(), pass.experts, pass.shared_x ? pass.top_k : 1, 0, 0, 0, 0};
+  work.wide = {pass.w13.data, pass.x_rows, pass.topk_ids, pass.w13.units, pass.w13.chunks, pass.pairs(), pass.experts, divisor_of(pass.shared_x ? pass.top_k : 1), 0, 0, 0, 0};
   work.out = fc1_output(pass);
   launch_wide(pass.gated ? wide_fc1_kernel<true> : wide_fc1_kernel<false>, work, pass, tuning, stream, "b12x-upcast FC1, wide");
 }
 
 void enqueue_wide_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream) {
   WideFc2Work work{};
-  work.wide = {pass.w2.data, pass.act_rows, pass.topk_ids, pass.w2.units, pass.w2.chunks, pass.pairs(), pass.experts, 1, 0, 0, 0, 0};
+  work.wide = {pass.w2.data, pass.act_rows, pass.topk_ids, pass.w2.units, pass.w2.chunks, pass.pairs(), pass.experts, divisor_of(1), 0, 0, 0, 0};
   work.hidden = pass.hidden;
   work.multiplier = pass.fc2_multiplier;
   work.out = pass.fc2;

@@ -20,7 +20,7 @@ struct WideWork {
   const uint8_t* rows;
   const int32_t* topk_ids;
   int units, chunks, pairs, experts;
-  int pairs_per_row;
+  uint32_t row_divisor;  ///< divisor_of(pairs that share an activation row)
   int tile_rows, depth, stage_bytes, tiles_capacity;
 };
 
@@ -31,8 +31,10 @@ constexpr int wide_shared_bytes(int depth, int tile_rows, int experts, int pairs
   return depth * wide_stage_bytes(tile_rows) + depth * 16 + 16 + tiles * 4 + (pairs + 7) / 8 * 16 + routing_scratch_bytes(experts, kWideWarps);
 }
 
-/// c += weights of this warp's unit and chunk * rows; only the tile's first `groups` n8 groups.
-__device__ __forceinline__ void multiply_chunk(float (&c)[2][kWideGroups][4], const uint8_t* weights, const uint8_t* rows, int groups, int lane) {
+/// c += weights of this warp's unit and chunk * rows, for the tile's first kGroups n8 groups. No branch within: loads of the
+/// next groups run ahead of the multiplications.
+template <int kGroups>
+__device__ __forceinline__ void multiply_chunk(float (&c)[2][kWideGroups][4], const uint8_t* weights, const uint8_t* rows, int lane) {
   const uint32_t scales = *reinterpret_cast<const uint32_t*>(weights + 2 * kTileBytes + lane * 4);
   __half2 scale[2][2];
   decode_scales(scales & 0xFFFFU, scale[0][0], scale[0][1]);
@@ -47,8 +49,7 @@ __device__ __forceinline__ void multiply_chunk(float (&c)[2][kWideGroups][4], co
       decode_fragment(codes.y, scale[t][0], scale[t][1], a[t][1]);
     }
 #pragma unroll
-    for (int n = 0; n < kWideGroups; ++n) {
-      if (n >= groups) break;
+    for (int n = 0; n < kGroups; ++n) {
       const uint4 b = *reinterpret_cast<const uint4*>(rows + 8 * n * kWideRowStride + half * 64);
 #pragma unroll
       for (int t = 0; t < 2; ++t) mma_m16n8k16(c[t][n], a[t][0], b.x, b.y);
@@ -56,6 +57,11 @@ __device__ __forceinline__ void multiply_chunk(float (&c)[2][kWideGroups][4], co
       for (int t = 0; t < 2; ++t) mma_m16n8k16(c[t][n], a[t][1], b.z, b.w);
     }
   }
+}
+
+template <int kGroups>
+__device__ __forceinline__ void multiply_stage(float (&c)[2][kWideGroups][4], const uint8_t* weights, const uint8_t* rows, int count, int lane) {
+  for (int i = 0; i < count; ++i) multiply_chunk<kGroups>(c, weights + i * kChunkBytes, rows + i * kRowChunkBytes, lane);
 }
 
 /// Runs all items (row tile, eight units) of the block; `epilogue(tile, unit, pairs, c)` is called by each consumer warp
@@ -74,7 +80,7 @@ __device__ __forceinline__ void wide_items(const WideWork& work, const Epilogue&
   uint8_t* scratch = lists + 16 + work.tiles_capacity * 4 + (work.pairs + 7) / 8 * 16;
   if (threadIdx.x == 0) {
     for (int slot = 0; slot < work.depth; ++slot) {
-      barrier_init(full + static_cast<uint32_t>(slot) * 8, 1);
+      barrier_init(full + static_cast<uint32_t>(slot) * 8, 33);  // the announcement and 32 lanes' rows
       barrier_init(empty + static_cast<uint32_t>(slot) * 8, kWideWarps);
     }
     barrier_init_fence();
@@ -101,7 +107,7 @@ __device__ __forceinline__ void wide_items(const WideWork& work, const Epilogue&
     const int units = min(kWideWarps, work.units - first_unit);
     const int count = min(kWideChunks, work.chunks - at.chunk);
     const uint32_t barrier = full + static_cast<uint32_t>(slot) * 8;
-    if (lane == 0) barrier_arrive_expect(barrier, static_cast<uint32_t>(count * (units * kChunkBytes + tile.rows() * kRowChunkBytes)));
+    if (lane == 0) barrier_arrive_expect(barrier, static_cast<uint32_t>(count * units * kChunkBytes));
     __syncwarp();
     if (lane >= units) return;
     const uint8_t* from = work.weights + (((static_cast<size_t>(tile.expert()) * work.units + first_unit + lane) * work.chunks) + at.chunk) * kChunkBytes;
@@ -110,11 +116,15 @@ __device__ __forceinline__ void wide_items(const WideWork& work, const Epilogue&
   const auto ask_rows = [&](const Ahead& at, int slot) {
     const RowTile tile = routing.tiles[at.item / unit_groups];
     const int count = min(kWideChunks, work.chunks - at.chunk);
-    for (int row = lane; row < tile.rows(); row += 32) {
-      const int source = routing.pairs[tile.first() + row] / work.pairs_per_row;
-      bulk_copy(shared_address(shared + slot * work.stage_bytes + kWideWeightBytes + row * kWideRowStride), work.rows + source * row_bytes + static_cast<size_t>(at.chunk) * kRowChunkBytes,
-                static_cast<uint32_t>(count * kRowChunkBytes), full + static_cast<uint32_t>(slot) * 8);
+    const int piece = lane % 16 * 16;  // 16 lanes copy a row's 256 bytes
+    const uint32_t to = shared_address(shared + slot * work.stage_bytes + kWideWeightBytes + piece);
+    const uint8_t* from = work.rows + static_cast<size_t>(at.chunk) * kRowChunkBytes + piece;
+    if (piece < count * kRowChunkBytes) {
+      for (int row = lane / 16; row < tile.rows(); row += 2) {
+        copy_16(to + static_cast<uint32_t>(row * kWideRowStride), from + row_of_pair(routing.pairs[tile.first() + row], work.row_divisor) * row_bytes);
+      }
     }
+    barrier_arrive_copies(full + static_cast<uint32_t>(slot) * 8);
   };
 
   const Ahead start{static_cast<int>(blockIdx.x), 0};
@@ -158,10 +168,18 @@ __device__ __forceinline__ void wide_items(const WideWork& work, const Epilogue&
       first = false;
       barrier_wait(full + static_cast<uint32_t>(slot) * 8, parity);
       const uint8_t* stage = shared + slot * work.stage_bytes;
-      if (groups > 0) {
-        for (int i = 0; i < count; ++i) {
-          multiply_chunk(c, stage + (warp * kWideChunks + i) * kChunkBytes, stage + kWideWeightBytes + g * kWideRowStride + i * kRowChunkBytes + q * 16, groups, lane);
-        }
+      const uint8_t* weights = stage + warp * kWideChunks * kChunkBytes;
+      const uint8_t* rows = stage + kWideWeightBytes + g * kWideRowStride + q * 16;
+      switch (groups) {
+        case 0: break;
+        case 1: multiply_stage<1>(c, weights, rows, count, lane); break;
+        case 2: multiply_stage<2>(c, weights, rows, count, lane); break;
+        case 3: multiply_stage<3>(c, weights, rows, count, lane); break;
+        case 4: multiply_stage<4>(c, weights, rows, count, lane); break;
+        case 5: multiply_stage<5>(c, weights, rows, count, lane); break;
+        case 6: multiply_stage<6>(c, weights, rows, count, lane); break;
+        case 7: multiply_stage<7>(c, weights, rows, count, lane); break;
+        default: multiply_stage<8>(c, weights, rows, count, lane); break;
       }
       __syncwarp();
       if (lane == 0) barrier_arrive(empty + static_cast<uint32_t>(slot) * 8);

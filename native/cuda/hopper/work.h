@@ -22,6 +22,7 @@ struct PackedOperand {
 struct Tuning {
   bool wide = false;     ///< wide.cuh's kernels, which take row_groups, depth and blocks_per_sm only
   int row_groups = 0;    ///< n8 tiles of rows an MMA pass holds: tiles of 8 * row_groups rows
+  int tile_rows = 0;     ///< rows of a tile when fewer than 8 * row_groups: ring slots are smaller then
   int units = 0;         ///< weight units a warp holds at once: 1 or 2
   int stage_chunks = 0;  ///< chunks of 64 k a ring slot holds
   int depth = 0;         ///< ring slots a warp has
@@ -41,12 +42,14 @@ struct Pass {
   const float *fc1_quantizer = nullptr, *fc1_multiplier = nullptr, *fc2_quantizer = nullptr, *fc2_multiplier = nullptr;
   PackedOperand w13, w2;
   const uint16_t* x = nullptr;
+  bool one_token = false;    ///< FC1 quantizes x itself: there is no quantize kernel
   const int32_t* topk_ids = nullptr;
   const float* topk_weights = nullptr;
   uint8_t* x_rows = nullptr;    ///< fp16 code * SF, rows of w13.chunks * 128 bytes, fragments.cuh's order
   uint8_t* act_rows = nullptr;  ///< the same of FC2's input, rows of w2.chunks * 128 bytes
   float* fc2 = nullptr;         ///< [pairs, H] FC2 after its multiplier
   uint16_t* y = nullptr;
+  int32_t* arrivals = nullptr;  ///< [T, w2.units] counters: FC2 adds the slots up itself; nullptr: finalize does
   // Taps, nullptr unless asked for.
   uint8_t *x_q = nullptr, *x_sf = nullptr, *act_q = nullptr, *act_sf = nullptr;
   float *fc1_tap = nullptr, *act_tap = nullptr;
