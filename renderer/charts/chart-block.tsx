@@ -128,7 +128,7 @@ function Drawing(props: ChartProps & { kind: 'line' | 'bar'; width: number; heig
       />
       <YAxis
         {...axis}
-        width={62}
+        width={68}
         scale={logY ? 'log' : 'auto'}
         domain={logY ? ['auto', 'auto'] : [0, 'auto']}
         allowDataOverflow={!!logY}
