@@ -78,7 +78,7 @@ export async function buildNative({ tests = false, cuda = false } = {}) {
   const why = cuda ? await ensureCudaTools() : undefined;
   if (why) console.log(`cuda: ${why}, the cuda provider is not built`);
   const withCuda = cuda && !why;
-  Object.assign(definitions, cudaDefinitions());
+  Object.assign(definitions, await cudaDefinitions());
 
   mkdirSync(output, { recursive: true });
   const lock = `${output}.lock`;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -136,5 +136,37 @@ exit 0
     const before = runs();
     expect(() => compile()).toThrow();
     expect(runs()).toBe(before + 1);
+  });
+});
+
+describe('where the cuda provider cannot be built', () => {
+  const tools = new URL('cuda-tools.mjs', import.meta.url).href;
+  /** What is said with this program as the only nvcc; none when it is undefined. */
+  function said(script: string | undefined) {
+    const home = mkdtempSync(at('toolkit-'));
+    mkdirSync(join(home, 'bin'));
+    if (script !== undefined) {
+      writeFileSync(join(home, 'bin', 'nvcc'), `#!/bin/sh\n${script}\n`);
+      chmodSync(join(home, 'bin', 'nvcc'), 0o755);
+    }
+    const program = `import { cudaDefinitions, ensureCudaTools } from '${tools}';
+      console.log(JSON.stringify([await ensureCudaTools(), await cudaDefinitions()]));`;
+    const env = { ...process.env, CUDA_HOME: home };
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', program], { env, encoding: 'utf8' });
+    const [why, definitions] = JSON.parse(out) as [string, Record<string, string>];
+    expect(definitions).toEqual({ MOESCOPE_NVCC: '' });
+    return why.replaceAll(home, 'HOME');
+  }
+
+  it.each([
+    [undefined, 'nvcc not found'],
+    ['echo "release 12.4, V12.4.99"', 'HOME/bin/nvcc is 12.4, 13.0 or newer is needed'],
+    ['echo "release 13.1, V13.1"; exit 1', 'HOME/bin/nvcc does not say where its toolkit is'],
+    [
+      'echo "release 13.1, V13.1"; echo "TOP=/nowhere"',
+      '/nowhere has no libcudart_static.a; the CUDA toolkit is not complete',
+    ],
+  ])('%s', (script, expected) => {
+    expect(said(script)).toBe(expected);
   });
 });

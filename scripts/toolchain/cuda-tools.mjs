@@ -1,7 +1,8 @@
-// What building the cuda provider takes: nvcc, and CUTLASS's headers. All of it may be missing; nothing else needs it.
+// What building the cuda provider takes: nvcc with its static runtime, and CUTLASS's headers. All of it may be missing;
+// nothing else needs it.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { runChild } from './child.mjs';
+import { failureOf, runChild } from './child.mjs';
 import { cutlassFolder, ensureCutlass } from './cutlass.mjs';
 import { findProgram } from './debian.mjs';
 import { inRepository } from './places.mjs';
@@ -16,16 +17,36 @@ export function findNvcc() {
   return places.find((path) => path !== undefined && existsSync(path));
 }
 
+const ask = (nvcc, args) => runChild(nvcc, args, { limitS: 60, quiet: true });
+
+/** Why the nvcc that was found cannot build the provider; undefined when it can. */
+async function objectionTo(nvcc) {
+  if (!nvcc) return 'nvcc not found';
+  const said = await ask(nvcc, ['--version']);
+  const version = said.output.match(/release (\d+\.\d+)/)?.[1] ?? 'of an unknown version';
+  if (!(Number.parseInt(version, 10) >= oldestNvcc)) return `${nvcc} is ${version}, ${oldestNvcc}.0 or newer is needed`;
+  // nvcc may be a link or a script; where its toolkit is it says itself, of a file that need not exist.
+  const plan = await ask(nvcc, ['--dryrun', '-c', 'none.cu']);
+  const top = plan.output.match(/TOP=(.+)/)?.[1];
+  if (failureOf(plan) || !top) return `${nvcc} does not say where its toolkit is`;
+  const folders = ['lib64', 'targets/x86_64-linux/lib', 'lib'].map((name) => join(top, name));
+  if (folders.some((folder) => existsSync(join(folder, 'libcudart_static.a')))) return undefined;
+  return `${top} has no libcudart_static.a; the CUDA toolkit is not complete`;
+}
+
+let objection;
+const nvccObjection = () => {
+  objection ??= objectionTo(findNvcc());
+  return objection;
+};
+
 /**
  * Makes sure that the cuda provider can be built.
  * @returns {Promise<string | undefined>} why not, in words; undefined when it can.
  */
 export async function ensureCudaTools() {
-  const nvcc = findNvcc();
-  if (!nvcc) return 'nvcc not found';
-  const { output } = await runChild(nvcc, ['--version'], { limitS: 60, quiet: true });
-  const version = output.match(/release (\d+\.\d+)/)?.[1] ?? 'of an unknown version';
-  if (!(Number.parseInt(version, 10) >= oldestNvcc)) return `${nvcc} is ${version}, ${oldestNvcc}.0 or newer is needed`;
+  const why = await nvccObjection();
+  if (why) return why;
   try {
     await ensureCutlass();
   } catch (error) {
@@ -35,11 +56,10 @@ export async function ensureCudaTools() {
 }
 
 /** What CMake is told, also when the cuda provider is not built now, so that it need not configure anew when it is. */
-export function cudaDefinitions() {
-  const nvcc = findNvcc();
-  if (!nvcc) return { MOESCOPE_NVCC: '' };
+export async function cudaDefinitions() {
+  if (await nvccObjection()) return { MOESCOPE_NVCC: '' };
   return {
-    MOESCOPE_NVCC: nvcc,
+    MOESCOPE_NVCC: findNvcc(),
     MOESCOPE_NVCC_LAUNCHER: `${process.execPath};${inRepository('scripts/toolchain/nvcc-cache.mjs')}`,
     MOESCOPE_CUTLASS: cutlassFolder(),
   };
