@@ -45,7 +45,7 @@ class PanelTask {
       std::fill(scratch_.sums.begin(), scratch_.sums.end(), std::array<float, kPanel>{});
       for (int64_t block = begin; block < end; block += kChunk) {
         const int64_t count = std::min(kChunk, end - block);
-        fetch_next_panel(first_output, block, count);
+        fetch_panel(first_output + kPanel, block, count);
         gemm_.kernels.decode(packed + block * 8, row_bytes, count, scratch_.panel);
         gemm_.kernels.scales(scales + weights.layout.offset(first_output, block), count, scratch_.panel);
         gemm_.kernels.dot(scratch_.panel, 0, count, scratch_.rows.data(), block, group_.count, sums);
@@ -55,20 +55,19 @@ class PanelTask {
   }
 
  private:
-  /// Asks for the bytes of the panel behind this one, in the order of memory and as many as this chunk has: 16 streams of
-  /// 64 bytes each would leave the processor waiting for every one of them.
+  /// Asks for `count` blocks' share of the bytes of a panel that comes later, in the order of memory: 16 streams of 64 bytes
+  /// each would leave the processor waiting for every one of them.
   /// Inlined by force: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
-  [[gnu::always_inline]] void fetch_next_panel(int64_t first_output, int64_t block, int64_t count) const {
+  [[gnu::always_inline]] void fetch_panel(int64_t first_output, int64_t block, int64_t count) const {
     const WeightOperand& weights = gemm_.weights;
-    const int64_t next = first_output + kPanel;
-    if (next >= weights.n) return;
-    const uint8_t* packed = weights.packed_plane(group_.expert) + next * (weights.k / 2) + block * 8 * kPanel;
+    if (first_output >= weights.n) return;
+    const uint8_t* packed = weights.packed_plane(group_.expert) + first_output * (weights.k / 2) + block * 8 * kPanel;
     for (int64_t at = 0; at < count * 8 * kPanel; at += kLine) __builtin_prefetch(packed + at, 0, 2);
     // A line of scales holds rows r, r + 32, r + 64 and r + 96: it is new to the first two panels of 128 rows only.
-    if (next % 128 >= 2 * kPanel) return;
+    if (first_output % 128 >= 2 * kPanel) return;
     const uint8_t* scales = weights.scale_plane(group_.expert);
     for (int64_t column = block; column < block + count; column += 4) {
-      const uint8_t* corner = scales + weights.layout.offset(next, column);
+      const uint8_t* corner = scales + weights.layout.offset(first_output, column);
       for (int64_t at = 0; at < 16 * kPanel; at += kLine) __builtin_prefetch(corner + at, 0, 2);
     }
   }

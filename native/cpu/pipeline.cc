@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/formats/bf16.h"
+#include "core/parallel/parallel.h"
 #include "core/parallel/pool.h"
 #include "cpu/finalize.h"
 #include "cpu/gemm.h"
@@ -17,7 +18,7 @@ namespace {
 /// Intermediates of a chunk of tokens stay near this size.
 constexpr int64_t kChunkBytes = int64_t{256} << 20;
 constexpr int64_t kSliceBlocks = 128 / 16;
-constexpr int64_t kRowsPerTask = 16;
+constexpr int64_t kMostRowsPerTask = 16;
 
 /// Adds up the time of one stage over all chunks.
 class Stage {
@@ -43,8 +44,9 @@ T* row(T* base, int64_t index, int64_t width) {
 
 template <class Body>
 void for_rows(int64_t count, const Body& body) {
-  run_tasks((count + kRowsPerTask - 1) / kRowsPerTask, [&](int64_t task) {
-    for (int64_t r = task * kRowsPerTask; r < std::min(count, (task + 1) * kRowsPerTask); ++r) body(r);
+  const int64_t step = std::clamp<int64_t>(count / (4 * thread_count()), 1, kMostRowsPerTask);
+  run_tasks((count + step - 1) / step, [&](int64_t task) {
+    for (int64_t r = task * step; r < std::min(count, (task + 1) * step); ++r) body(r);
   });
 }
 

@@ -1,5 +1,7 @@
 #include "core/quantize/quantize.h"
 
+#include <algorithm>
+#include <bit>
 #include <cfloat>
 #include <cmath>
 #include <limits>
@@ -22,22 +24,44 @@ float rcp(float x) {
 
 /// Largest |x|, dropping NaN operands; NaN only when all are NaN (max.f32 / hmax2).
 float amax_dropping_nan(const float* x) {
-  float peak = std::fabs(x[0]);
-  for (int i = 1; i < kBlock; ++i) {
-    const float a = std::fabs(x[i]);
-    if (a > peak || std::isnan(peak)) peak = a;
+  // As bits, because magnitudes are ordered as integers are and vectors have a maximum of those.
+  constexpr int32_t kInfinity = 0x7F800000;
+  int32_t peak = -1;
+  for (int i = 0; i < kBlock; ++i) {
+    const int32_t magnitude = std::bit_cast<int32_t>(x[i]) & 0x7FFFFFFF;
+    peak = std::max(peak, magnitude <= kInfinity ? magnitude : -1);
   }
-  return peak;
+  return peak < 0 ? std::fabs(x[0]) : std::bit_cast<float>(peak);
+}
+
+/// e2m1_encode of 16 values at once. Compared as bits, as magnitudes are ordered as integers are, and in lanes as wide as
+/// Real until the end: so it becomes vectors.
+template <class Real, class Lane>
+[[gnu::always_inline]] inline void encode_lanes(const Real* x, Fp4Block& out) {
+  constexpr auto bits = [](Real value) { return std::bit_cast<Lane>(value); };
+  constexpr Lane kMagnitude = std::numeric_limits<Lane>::max();
+  Lane codes[kBlock];
+  for (int i = 0; i < kBlock; ++i) {
+    const Lane word = std::bit_cast<Lane>(x[i]);
+    const Lane a = word & kMagnitude;
+    // Each comparison steps up by one code; strict where the tie belongs to the lower (even) code.
+    const Lane code = (a > bits(Real(0.25))) + (a >= bits(Real(0.75))) + (a > bits(Real(1.25))) + (a >= bits(Real(1.75))) + (a > bits(Real(2.5))) +
+                      (a >= bits(Real(3.5))) + (a > bits(Real(5)));
+    codes[i] = a > bits(std::numeric_limits<Real>::infinity()) ? Lane{7} : code | (word < 0 ? Lane{8} : Lane{0});
+  }
+  for (int i = 0; i < kBlock; ++i) out.codes[static_cast<size_t>(i)] = static_cast<uint8_t>(codes[i]);
 }
 
 /// min.f32: a NaN operand is dropped.
 float min_448(float x) { return x < kE4m3Max ? x : kE4m3Max; }
 
-void encode_scaled(const float* x, float multiplier, Fp4Block& out) {
-  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(x[i] * multiplier);
+[[gnu::always_inline]] inline void encode_scaled(const float* x, float multiplier, Fp4Block& out) {
+  float scaled[kBlock];
+  for (int i = 0; i < kBlock; ++i) scaled[i] = x[i] * multiplier;
+  encode_lanes<float, int32_t>(scaled, out);
 }
 
-Fp4Block cutlass(const float* x, float g, bool fast) {
+MOE_CLONES Fp4Block cutlass(const float* x, float g, bool fast) {
   Fp4Block out{};
   const float peak = amax_dropping_nan(x);
   const float sf = fast ? g * (peak * rcp(6.0F)) : (peak != 0 ? peak * (g * kSixth) : 0.0F);
@@ -49,7 +73,7 @@ Fp4Block cutlass(const float* x, float g, bool fast) {
   return out;
 }
 
-Fp4Block b12x(const float* x, float gs, bool fast) {
+MOE_CLONES Fp4Block b12x(const float* x, float gs, bool fast) {
   Fp4Block out{};
   if (fast && gs == 0) return out;
   const float peak = amax_dropping_nan(x);
@@ -67,7 +91,9 @@ MOE_CLONES Fp4Block cutlass_wide(const float* x, double g) {
   const double peak = amax_dropping_nan(x);
   out.sf = e4m3_encode(g * peak / 6.0);
   const double quantized = peak != 0 ? static_cast<double>(e4m3_decode(out.sf)) : 1.0;
-  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(static_cast<double>(x[i]) * g / quantized);
+  double scaled[kBlock];
+  for (int i = 0; i < kBlock; ++i) scaled[i] = static_cast<double>(x[i]) * g / quantized;
+  encode_lanes<double, int64_t>(scaled, out);
   return out;
 }
 
@@ -78,7 +104,9 @@ MOE_CLONES Fp4Block b12x_wide(const float* x, double gs) {
   out.sf = e4m3_encode(scaled < 448.0 ? scaled : 448.0);
   const double step = static_cast<double>(e4m3_decode(out.sf)) * gs;
   if (step == 0) return out;
-  for (int i = 0; i < kBlock; ++i) out.codes[i] = e2m1_encode(static_cast<double>(x[i]) / step);
+  double quotients[kBlock];
+  for (int i = 0; i < kBlock; ++i) quotients[i] = static_cast<double>(x[i]) / step;
+  encode_lanes<double, int64_t>(quotients, out);
   return out;
 }
 
