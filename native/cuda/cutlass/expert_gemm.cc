@@ -9,7 +9,7 @@ struct Width {
   int tokens;
   void (*enqueue)(const ExpertGemm&, int, cudaStream_t);
 };
-constexpr Width kWidths[] = {{32, enqueue_expert_gemm_32}, {64, enqueue_expert_gemm_64}, {144, enqueue_expert_gemm_144}, {192, enqueue_expert_gemm_192}};
+constexpr Width kWidths[] = {{32, enqueue_expert_gemm_32}, {64, enqueue_expert_gemm_64}, {96, enqueue_expert_gemm_96}, {144, enqueue_expert_gemm_144}};
 
 /// Tensor-core time of a tile beyond its tokens', in tokens: its epilogue and the reading of weights.
 constexpr double kTileCost = 24;

@@ -1,4 +1,4 @@
-// The small kernels: weights upcast once, arrays of the grouped GEMMs, the fc2 tap.
+// The small kernels: weights put in order once, arrays of the grouped GEMMs, the fc2 tap.
 #include "cuda/cutlass/expert_gemm.h"
 #include "cuda/cutlass/quantized_chunk.cuh"
 #include "cuda/kernels/launch_check.h"
@@ -10,8 +10,16 @@ constexpr int kThreads = 256;
 
 unsigned blocks_for(int64_t threads) { return static_cast<unsigned>((threads + kThreads - 1) / kThreads); }
 
+/// Eight codes in element order -> even elements in the low half, odd ones in the high: a shift then gives a bf16x2's pair.
+__device__ __forceinline__ uint32_t interleave_codes(uint32_t codes) {
+  uint32_t out = 0;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) out |= (codes >> (4 * i) & 0xFU) << (4 * (i / 2) + 16 * (i % 2));
+  return out;
+}
+
 /// A thread a block of 16 weights.
-__global__ void __launch_bounds__(kThreads) upcast_weights(DeviceOperand weights, int64_t blocks, uint16_t* out) {
+__global__ void __launch_bounds__(kThreads) weight_images(DeviceOperand weights, int64_t blocks, uint8_t* images) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (index >= blocks) return;
   const int row_blocks = weights.k / kBlock;
@@ -19,24 +27,12 @@ __global__ void __launch_bounds__(kThreads) upcast_weights(DeviceOperand weights
   const int block = static_cast<int>(index - row * row_blocks);
   const int64_t expert = row / weights.n;
   const int n = static_cast<int>(row - expert * weights.n);
-  const uint8_t byte = weights.scales[expert * static_cast<int64_t>(weights.scale_plane_bytes) + scale_offset_128x4(n, block, (row_blocks + 3) / 4)];
-  const __half2 sf = __half2half2(__float2half_rn(e4m3_decode(byte)));
   const uint2 codes = *reinterpret_cast<const uint2*>(weights.packed + index * (kBlock / 2));
-  uint32_t words[8];
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    __half2 first;
-    __half2 second;
-    e2m1x4_decode((i < 2 ? codes.x : codes.y) >> (16 * (i % 2)) & 0xFFFFU, first, second);
-    const float2 low = __half22float2(__hmul2(first, sf));  // at most 6 * 448, 6 significant bits: exact in fp16
-    const float2 high = __half22float2(__hmul2(second, sf));
-    words[2 * i] = bf16x2_encode(low.x, low.y);
-    words[2 * i + 1] = bf16x2_encode(high.x, high.y);
-  }
-  uint16_t* image = out + expert * image_elements(weights.n, weights.k);
-  const int k = block * kBlock;
-  *reinterpret_cast<uint4*>(image + image_index(n, k, weights.k)) = make_uint4(words[0], words[1], words[2], words[3]);
-  *reinterpret_cast<uint4*>(image + image_index(n, k + kChunk, weights.k)) = make_uint4(words[4], words[5], words[6], words[7]);
+  uint8_t* panel = images + expert * image_bytes(weights.n, weights.k) + image_panel(n, block, weights.k);
+  const int at = image_row(n);
+  *reinterpret_cast<uint2*>(panel + block % 4 / 2 * (kPanelCodes / 2) + at * 16 + block % 2 * 8) = make_uint2(interleave_codes(codes.x), interleave_codes(codes.y));
+  panel[kPanelCodes + at * 4 + block % 4] =
+      weights.scales[expert * static_cast<int64_t>(weights.scale_plane_bytes) + scale_offset_128x4(n, block, (row_blocks + 3) / 4)];
 }
 
 __device__ void fill_group(const GroupSource& source, const DeviceExpertRows& sorted, int expert) {
@@ -73,10 +69,10 @@ __global__ void __launch_bounds__(kThreads) fc2_tap(const uint16_t* fc2, const i
 
 }  // namespace
 
-void enqueue_upcast_weights(const DeviceOperand& weights, int experts, uint16_t* out, cudaStream_t stream) {
+void enqueue_weight_images(const DeviceOperand& weights, int experts, uint8_t* images, cudaStream_t stream) {
   const int64_t blocks = static_cast<int64_t>(experts) * weights.n * (weights.k / kBlock);
-  upcast_weights<<<blocks_for(blocks), kThreads, 0, stream>>>(weights, blocks, out);
-  check_launch("upcast of the weights");
+  weight_images<<<blocks_for(blocks), kThreads, 0, stream>>>(weights, blocks, images);
+  check_launch("order of the weights");
 }
 
 void enqueue_group_arrays(const GroupSource& fc1, const GroupSource& fc2, int experts, const DeviceExpertRows& rows, cudaStream_t stream) {

@@ -53,8 +53,8 @@ void enqueue_activate_rows(const ActivateRows& work, cudaStream_t stream);
 /// Tap fc2: bf16 [P, H] in sorted order -> fp32 [P, H] in pair order.
 void enqueue_fc2_tap(const uint16_t* fc2, const int32_t* row_of_pair, int64_t pairs, int hidden, float* tap, cudaStream_t stream);
 
-/// NVFP4 [E, N, K/2] with 128x4 scale planes -> bf16 [E] images (expert_gemm.h) of code * SF, exact. Padding is not written.
-void enqueue_upcast_weights(const DeviceOperand& weights, int experts, uint16_t* out, cudaStream_t stream);
+/// NVFP4 [E, N, K/2] with 128x4 scale planes -> [E] images (expert_gemm.h). Padding is not written.
+void enqueue_weight_images(const DeviceOperand& weights, int experts, uint8_t* images, cudaStream_t stream);
 
 /// One SM120 GEMM's operands as the arrays kernel needs them; leading dimensions are the widths.
 struct GroupSource {

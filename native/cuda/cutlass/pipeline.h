@@ -7,11 +7,10 @@
 
 namespace moe::cuda::cutlass_path {
 
-/// What a body brings. SM120: CUTLASS's GEMM over the layer's own NVFP4 weights. SM90: weights upcast to bf16 images for
-/// expert_gemm.h.
+/// What a body brings. SM120: CUTLASS's GEMM over the layer's own NVFP4 weights. SM90: the weights as images for expert_gemm.h.
 struct Body {
   const GroupedGemm* sm120 = nullptr;
-  const uint16_t *w13 = nullptr, *w2 = nullptr;  ///< [E] images each; SM90
+  const uint8_t *w13 = nullptr, *w2 = nullptr;  ///< [E] images each; SM90
 };
 
 size_t workspace_bytes(const DeviceLayer& layer, const Body& body, const RunShape& shape);

@@ -1,5 +1,5 @@
 // The kernel behind expert_gemm.h. A CTA takes 256 rows of weights (MMA's M: two warp groups of 128) by N tokens; two CTAs
-// of a cluster share the tokens, each loading half of them into both. A warp loads, two warp groups multiply.
+// of a cluster share the tokens, each loading half of them into both. One warp group loads and upcasts, two multiply.
 #pragma once
 
 // Assertions are calls, and wgmma is serialised around a call (ptxas C7510).
@@ -16,6 +16,7 @@
 #include <cute/arch/mma_sm90_gmma_ext.hpp>
 #include <cutlass/arch/barrier.h>
 #include <cutlass/arch/reg_reconfig.h>
+#include <cuda_bf16.h>
 
 #include <string>
 #include <utility>
@@ -32,9 +33,12 @@ constexpr int kCluster = 2;  ///< CTAs that share a tile of tokens
 constexpr int kThreads = 128 * (1 + kGroups);
 constexpr int kRowBytes = kPanel * 2;
 constexpr int kBlockBytes = kWeightBlock * kRowBytes;
+constexpr int kLoadWarps = 4;
 constexpr int kSharedLimit = 232448;  ///< Hopper's opt-in bytes of a block
-constexpr int kProducerRegisters = 40;
-constexpr int kConsumerRegisters = 232;
+constexpr int kLaunchRegisters = 168;  ///< of each thread: what 384 threads can have at most
+constexpr int kProducerRegisters = 88;
+constexpr int kConsumerRegisters = 208;
+static_assert(kProducerRegisters + kGroups * kConsumerRegisters <= (1 + kGroups) * kLaunchRegisters, "setmaxnreg would wait for ever");
 
 template <int N>
 struct Shared {
@@ -51,7 +55,7 @@ struct Shared {
 };
 
 struct Params {
-  const uint16_t* weights;
+  const uint8_t* weights;
   const int32_t* offsets;
   const float* multiplier;
   uint16_t* out;
@@ -96,8 +100,8 @@ struct Mma;
   struct Mma<N> : cute::SM90::GMMA::MMA_64x##N##x16_F32BF16BF16_SS<cute::SM90::GMMA::Major::K, cute::SM90::GMMA::Major::K> {};
 MOESCOPE_MMA(32)
 MOESCOPE_MMA(64)
+MOESCOPE_MMA(96)
 MOESCOPE_MMA(144)
-MOESCOPE_MMA(192)
 #undef MOESCOPE_MMA
 
 template <int N, size_t... I>
@@ -125,23 +129,85 @@ __device__ __forceinline__ void release(Shared<N>& s, int stage) {
   if (thread < kCluster) s.empty[stage].arrive(static_cast<uint32_t>(thread));
 }
 
+/// A thread's share of a panel: one row of each block, 64 codes and 4 scales.
+struct PanelShare {
+  uint4 codes[kGroups][2];
+  uint32_t scales[kGroups];
+};
+
+__device__ __forceinline__ PanelShare read_panel(const uint8_t* panel, int64_t block_stride, int blocks, int row) {
+  PanelShare out;
+#pragma unroll
+  for (int block = 0; block < kGroups; ++block) {
+    if (block >= blocks) continue;
+    const uint8_t* from = panel + block * block_stride;
+    out.codes[block][0] = __ldg(reinterpret_cast<const uint4*>(from) + row);
+    out.codes[block][1] = __ldg(reinterpret_cast<const uint4*>(from + kPanelCodes / 2) + row);
+    out.scales[block] = __ldg(reinterpret_cast<const uint32_t*>(from + kPanelCodes) + row);
+  }
+  return out;
+}
+
+/// E4M3 times 64 as a bf16x2 of two equal values, exact.
+__device__ __forceinline__ __nv_bfloat162 scale_64(uint32_t four, int index) {
+  const float2 pair = __half22float2(e4m3x2_decode(four, index / 2));
+  return __float2bfloat162_rn((index % 2 == 0 ? pair.x : pair.y) * 64.0F);
+}
+
+/// Two codes (interleaved, pair `index` of a word) times a scale, exact. The code's exponent and fraction bits under bf16's
+/// are 2^-126 times its value; 2^120 and the scale's 2^6 undo that within bf16's range.
+__device__ __forceinline__ uint32_t upcast_pair(uint32_t codes, int index, __nv_bfloat162 scale) {
+  const uint32_t magnitude = (index < 2 ? codes << (6 - 4 * index) : codes >> (4 * index - 6)) & 0x01C001C0U;
+  const uint32_t bits = (codes << (12 - 4 * index) & 0x80008000U) | magnitude;
+  const __nv_bfloat162 up = __nv_bfloat162(__ushort_as_bfloat16(0x7B80), __ushort_as_bfloat16(0x7B80));
+  const __nv_bfloat162 value = __hmul2_rn(__hmul2_rn(*reinterpret_cast<const __nv_bfloat162*>(&bits), up), scale);
+  return *reinterpret_cast<const uint32_t*>(&value);
+}
+
+/// Writes a share as bf16 rows in the 128-byte swizzle: piece c of row r lies at c ^ (r % 8).
+__device__ __forceinline__ void upcast_panel(const PanelShare& share, int blocks, int row, uint8_t* stage) {
+#pragma unroll
+  for (int block = 0; block < kGroups; ++block) {
+    if (block >= blocks) continue;
+    uint8_t* to = stage + block * kBlockBytes + row * kRowBytes;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const uint32_t words[4] = {share.codes[block][half].x, share.codes[block][half].y, share.codes[block][half].z, share.codes[block][half].w};
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const __nv_bfloat162 scale = scale_64(share.scales[block], half * 2 + i / 2);
+        *reinterpret_cast<uint4*>(to + ((half * 4 + i) ^ (row % 8)) * 16) =
+            make_uint4(upcast_pair(words[i], 0, scale), upcast_pair(words[i], 1, scale), upcast_pair(words[i], 2, scale), upcast_pair(words[i], 3, scale));
+      }
+    }
+  }
+}
+
 template <int N>
 __device__ __forceinline__ void produce(Shared<N>& s, const Params& p, const Tile& tile, Ring<Shared<N>::kStages>& ring, uint32_t rank, const CUtensorMap& rows) {
   constexpr int kHalf = N / kCluster;
   const int n_blocks = weight_blocks(p.n);
-  const int blocks = max(0, min(kGroups, n_blocks - tile.block));
-  const int64_t block_stride = static_cast<int64_t>(p.k_panels) * kWeightBlock * kPanel;
-  const uint16_t* weights = p.weights + (static_cast<int64_t>(tile.expert) * n_blocks + tile.block) * block_stride;
+  const int blocks = n_blocks - tile.block;  // may be fewer than kGroups, even none
+  const int64_t block_stride = static_cast<int64_t>(p.k_panels) * kPanelBytes;
+  const uint8_t* weights = p.weights + (static_cast<int64_t>(tile.expert) * n_blocks + tile.block) * block_stride;
+  const int thread = static_cast<int>(threadIdx.x);
+  PanelShare share = read_panel(weights, block_stride, blocks, thread);
+#pragma unroll 1
   for (int k = 0; k < p.k_panels; ++k, ring.next()) {
+    PanelShare next = share;
+    if (k + 1 < p.k_panels) next = read_panel(weights + static_cast<int64_t>(k + 1) * kPanelBytes, block_stride, blocks, thread);
     s.empty[ring.stage].wait(ring.phase ^ 1U);
-    s.full[ring.stage].arrive_and_expect_tx(static_cast<uint32_t>(blocks * kBlockBytes + N * kRowBytes));
-    auto* barrier = reinterpret_cast<uint64_t*>(&s.full[ring.stage]);
-    for (int block = 0; block < blocks; ++block) {
-      cute::SM90_BULK_COPY_G2S::copy(weights + block * block_stride + static_cast<int64_t>(k) * kWeightBlock * kPanel, barrier,
-                                     s.weights[ring.stage] + block * kBlockBytes, kBlockBytes);
+    if (thread == 0) {
+      s.full[ring.stage].arrive_and_expect_tx(static_cast<uint32_t>(N * kRowBytes));
+      cute::SM90_TMA_LOAD_MULTICAST_2D::copy(&rows, reinterpret_cast<uint64_t*>(&s.full[ring.stage]), uint16_t{(1U << kCluster) - 1U},
+                                             static_cast<uint64_t>(cute::TMA::CacheHintSm90::EVICT_NORMAL), s.tokens[ring.stage] + rank * (kHalf * kRowBytes), 0,
+                                             k * p.pairs + tile.first_row + static_cast<int>(rank) * kHalf);
     }
-    cute::SM90_TMA_LOAD_MULTICAST_2D::copy(&rows, barrier, uint16_t{(1U << kCluster) - 1U}, static_cast<uint64_t>(cute::TMA::CacheHintSm90::EVICT_NORMAL),
-                                           s.tokens[ring.stage] + rank * (kHalf * kRowBytes), 0, k * p.pairs + tile.first_row + static_cast<int>(rank) * kHalf);
+    upcast_panel(share, blocks, thread, s.weights[ring.stage]);
+    cutlass::arch::fence_view_async_shared();  // wgmma reads through the async proxy
+    __syncwarp();
+    if (thread % 32 == 0) s.full[ring.stage].arrive();
+    share = next;
   }
 }
 
@@ -217,7 +283,7 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
   const uint32_t rank = cute::block_rank_in_cluster();
   if (threadIdx.x == 0) {
     for (int i = 0; i < Shared<N>::kStages; ++i) {
-      s.full[i].init(1);
+      s.full[i].init(1 + kLoadWarps);
       s.empty[i].init(kGroups * kCluster);
     }
     cutlass::arch::fence_barrier_init();
@@ -230,12 +296,9 @@ __global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
   const int clusters = static_cast<int>(gridDim.x) / kCluster;
   const int first = static_cast<int>(blockIdx.x) / kCluster;
   Ring<Shared<N>::kStages> ring;
-  if (warp < 4) {
+  if (warp < kLoadWarps) {
     cutlass::arch::warpgroup_reg_dealloc<kProducerRegisters>();
-    if (threadIdx.x == 0) {
-      for (int t = first; t < total; t += clusters) produce<N>(s, p, find_tile<N>(p, s.tiles, t, rank), ring, rank, rows);
-    }
-    __syncwarp();
+    for (int t = first; t < total; t += clusters) produce<N>(s, p, find_tile<N>(p, s.tiles, t, rank), ring, rank, rows);
   } else {
     cutlass::arch::warpgroup_reg_alloc<kConsumerRegisters>();
     for (int t = first; t < total; t += clusters) consume<N>(s, p, find_tile<N>(p, s.tiles, t, rank), ring, warp / 4 - 1);

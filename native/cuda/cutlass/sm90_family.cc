@@ -1,4 +1,4 @@
-// cutlass-sm90: the CUTLASS path on Hopper, over weights upcast once to bf16.
+// cutlass-sm90: the CUTLASS path on Hopper, bf16 MMA over exactly upcast operands.
 #include <memory>
 #include <string>
 
@@ -15,42 +15,42 @@ using namespace cutlass_path;
 
 /// Device memory that is freed with its owner.
 struct DeviceFree {
-  void operator()(uint16_t* memory) const { cudaFree(memory); }
+  void operator()(uint8_t* memory) const { cudaFree(memory); }
 };
-using DeviceMemory = std::unique_ptr<uint16_t, DeviceFree>;
+using DeviceMemory = std::unique_ptr<uint8_t, DeviceFree>;
 
-/// Weights as code * SF in bf16, in images for expert_gemm.h: four times the bytes of FP4 and padding.
-struct UpcastWeights final : FamilyLayer {
+/// The weights as images for expert_gemm.h: a second copy of codes and scales, and padding.
+struct WeightImages final : FamilyLayer {
   DeviceMemory w13, w2;
   uint64_t size = 0;
   uint64_t bytes() const override { return size; }
 };
 
-uint64_t elements(const DeviceOperand& weights, int experts) {
-  return static_cast<uint64_t>(experts) * static_cast<uint64_t>(image_elements(weights.n, weights.k));
+uint64_t bytes_of(const DeviceOperand& weights, int experts) {
+  return static_cast<uint64_t>(experts) * static_cast<uint64_t>(image_bytes(weights.n, weights.k));
 }
 
-DeviceMemory allocate(uint64_t count, uint64_t total_bytes) {
+DeviceMemory allocate(uint64_t bytes, uint64_t total_bytes) {
   void* memory = nullptr;
-  if (cudaMalloc(&memory, count * sizeof(uint16_t)) != cudaSuccess) {
+  if (cudaMalloc(&memory, bytes) != cudaSuccess) {
     cudaGetLastError();  // the failure is told here, not by the next launch
     throw Error(code::kOutOfMemory,
-                "the cutlass path on this GPU keeps the layer's weights in bf16, " + std::to_string(total_bytes >> 20U) +
+                "the cutlass path on this GPU keeps a second copy of the layer's weights in its own order, " + std::to_string(total_bytes >> 20U) +
                     " MiB, and the device has not that much free memory",
-                {{"subject", std::string("weights upcast to bf16")},
+                {{"subject", std::string("weights of the cutlass path")},
                  {"expected", static_cast<double>(total_bytes)},
                  {"remedy", std::string("free device memory, or prepare the layer with threshold 0 (no cutlass path)")}});
   }
-  return DeviceMemory(static_cast<uint16_t*>(memory));
+  return DeviceMemory(static_cast<uint8_t*>(memory));
 }
 
-void fill(const DeviceOperand& weights, int experts, uint16_t* images) {
-  check_cuda(cudaMemsetAsync(images, 0, elements(weights, experts) * sizeof(uint16_t), nullptr), "clearing the upcast weights");
-  enqueue_upcast_weights(weights, experts, images, nullptr);
+void fill(const DeviceOperand& weights, int experts, uint8_t* images) {
+  check_cuda(cudaMemsetAsync(images, 0, bytes_of(weights, experts), nullptr), "clearing the weight images");
+  enqueue_weight_images(weights, experts, images, nullptr);
 }
 
 Body body_of(const FamilyLayer* own) {
-  const auto& weights = *static_cast<const UpcastWeights*>(own);
+  const auto& weights = *static_cast<const WeightImages*>(own);
   return {nullptr, weights.w13.get(), weights.w2.get()};
 }
 
@@ -67,13 +67,13 @@ class Sm90 final : public KernelFamily {
   FamilyLayer* prepare(const DeviceLayer& layer) const override {
     const DeviceOperand& w13 = layer.cutlass.w13;
     const DeviceOperand& w2 = layer.cutlass.w2;
-    auto own = std::make_unique<UpcastWeights>();
-    own->size = (elements(w13, layer.experts) + elements(w2, layer.experts)) * sizeof(uint16_t);
-    own->w13 = allocate(elements(w13, layer.experts), own->size);
-    own->w2 = allocate(elements(w2, layer.experts), own->size);
+    auto own = std::make_unique<WeightImages>();
+    own->size = bytes_of(w13, layer.experts) + bytes_of(w2, layer.experts);
+    own->w13 = allocate(bytes_of(w13, layer.experts), own->size);
+    own->w2 = allocate(bytes_of(w2, layer.experts), own->size);
     fill(w13, layer.experts, own->w13.get());
     fill(w2, layer.experts, own->w2.get());
-    check_cuda(cudaDeviceSynchronize(), "upcast of the weights");
+    check_cuda(cudaDeviceSynchronize(), "order of the weights");
     return own.release();
   }
 
