@@ -2,6 +2,7 @@
 // never run: no RTX Blackwell card was at hand.
 #pragma once
 
+// Assertions in the kernel are calls.
 #ifndef NDEBUG
 #define NDEBUG
 #endif
@@ -40,7 +41,8 @@ __global__ void sm120_scale_layouts(const GroupShape* shapes, int groups, Layout
 }
 
 /// @tparam Tile Shape<tokens, weights, K>, 128 or 256 each for the first two: the scale layout has tiles of 128 rows.
-/// @tparam Pingpong as in sm90_gemm.cuh. The cluster is 1x1x1, the only one SM120 has.
+/// @tparam Pingpong two tiles in turn, so that one's epilogue hides behind the other's MMA; else one tile by all warp groups.
+/// The cluster is 1x1x1, the only one SM120 has.
 template <class Tile, bool Pingpong>
 struct Sm120Gemm {
   using Operand = cutlass::nv_float4_t<cutlass::float_e2m1_t>;
