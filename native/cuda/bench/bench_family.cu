@@ -233,13 +233,13 @@ std::vector<hopper::Tuning> sweep_tunings(int tokens) {
   for (const int rows : {2, 4, 8}) {
     for (const auto& [stage, depth] : {std::pair{1, 4}, std::pair{1, 8}, std::pair{2, 2}, std::pair{2, 3}, std::pair{2, 4}, std::pair{4, 2}, std::pair{4, 3}}) {
       for (const int blocks : {3, 4, 5, 6}) {
-        if (tokens <= 16 && (tokens > 1 || rows == 2)) out.push_back({false, 1, rows, 1, stage, depth, blocks});
+        if (tokens <= 64 && (tokens > 1 || rows == 2) && (tokens < 64 || rows == 8)) out.push_back({false, 1, rows, 1, stage, depth, blocks});
       }
     }
   }
   for (const int groups : {1, 2, 6, 8}) {
-    for (const int depth : {3, 4, 6}) {
-      if (tokens >= 8) out.push_back({true, groups, 0, 0, 0, depth, 2});
+    for (const int depth : {2, 3, 6}) {
+      if (tokens >= 8) out.push_back({true, groups, 0, 0, 0, depth, groups <= 2 ? 3 : 2});
     }
   }
   return out;

@@ -1,6 +1,5 @@
 // FC1, its activation and the quantization of FC2's input, from the quantized rows of x to fp16 rows of code * SF.
 #include "cuda/hopper/launch_grouped.cuh"
-#include "cuda/hopper/quantize_block.cuh"
 #include "cuda/hopper/quantized_activation.cuh"
 #include "cuda/hopper/stream.cuh"
 
@@ -10,19 +9,6 @@ namespace {
 struct Fc1Work {
   StreamWork stream;
   Fc1Output out;
-  QuantizeWork quantize;  ///< one token only
-};
-
-/// The one token's x, quantized by each block for itself: a kernel less on the way.
-struct ResidentX {
-  static constexpr bool kResident = true;
-  const QuantizeWork& work;
-  __device__ __forceinline__ void fill(uint8_t* row, int first_chunk, int end_chunk) const {
-    for (int block = first_chunk * 4 + static_cast<int>(threadIdx.x % 32); block < end_chunk * 4; block += 32) {
-      quantize_x_block(work, 0, block, row + row_offset(block * 16), blockIdx.x == 0);
-    }
-    if (blockIdx.x == gridDim.x - 1) clear_for_fc2(work, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x));
-  }
 };
 
 /// One warp, one pair, one unit: lane = FC1 row of the unit. Gated: lanes 0..15 hold up, 16..31 gate of the same 16 rows of
@@ -61,9 +47,10 @@ __device__ __forceinline__ void finish_unit(const Fc1Output& work, float fc1, in
   if (work.act_sf != nullptr && stores && lane % 16 == 0) work.act_sf[(static_cast<size_t>(pair) * intermediate + row) / 16] = scale.sf;
 }
 
-template <int kRowGroups, int kUnits, bool kGated, class Resident>
-__device__ __forceinline__ void run_fc1(const Fc1Work& work, const Resident& resident) {
-  stream_items<kRowGroups, kUnits>(work.stream, resident, [&](RowTile tile, int group, const uint16_t* pairs, const float* partials) {
+template <int kRowGroups, int kUnits, bool kGated>
+__global__ void __launch_bounds__(kWarps * 32, min_blocks(kRowGroups, kUnits)) fc1_kernel(const Fc1Work work) {
+  grid_launch_dependents();
+  stream_items<kRowGroups, kUnits>(work.stream, [&](RowTile tile, int group, const uint16_t* pairs, const float* partials) {
     const int warp = static_cast<int>(threadIdx.x / 32);
     const int lane = static_cast<int>(threadIdx.x % 32);
     const float multiplier = work.out.multiplier[tile.expert()];
@@ -81,35 +68,17 @@ __device__ __forceinline__ void run_fc1(const Fc1Work& work, const Resident& res
   });
 }
 
-template <int kRowGroups, int kUnits, bool kGated>
-__global__ void __launch_bounds__(kWarps * 32, min_blocks(kRowGroups, kUnits)) fc1_kernel(const Fc1Work work) {
-  grid_launch_dependents();
-  run_fc1<kRowGroups, kUnits, kGated>(work, NoResidentRow{});
-}
-
-/// Up to 72 registers: three blocks of this and four of FC2 share an SM, so that the weights of both are on their way.
-template <bool kGated>
-__global__ void __launch_bounds__(kWarps * 32, 7) fc1_one_token_kernel(const Fc1Work work) {
-  grid_launch_dependents();
-  run_fc1<1, 1, kGated>(work, ResidentX{work.quantize});
-}
-
 }  // namespace
 
 void enqueue_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream) {
   Fc1Work work{};
   work.stream = {pass.w13.data, pass.x_rows, pass.topk_ids, pass.w13.units, pass.w13.chunks, pass.pairs(), pass.experts, divisor_of(pass.shared_x ? pass.top_k : 1), 0, 0, 0, 0, 0};
   work.out = fc1_output(pass);
-  if (pass.one_token) {
-    work.quantize = quantize_work(pass);
-    launch_grouped<1, 1>(pass.gated ? fc1_one_token_kernel<true> : fc1_one_token_kernel<false>, work, pass, tuning, pass.w13.chunks * kRowChunkBytes, false, stream, "b12x-upcast FC1, one token");
-    return;
-  }
   with_tile(tuning, [&](auto groups, auto units) {
     if (pass.gated) {
-      launch_grouped<groups.value, units.value>(fc1_kernel<groups.value, units.value, true>, work, pass, tuning, 0, pass.overlapped, stream, "b12x-upcast FC1");
+      launch_grouped<groups.value, units.value>(fc1_kernel<groups.value, units.value, true>, work, pass, tuning, stream, "b12x-upcast FC1");
     } else {
-      launch_grouped<groups.value, units.value>(fc1_kernel<groups.value, units.value, false>, work, pass, tuning, 0, pass.overlapped, stream, "b12x-upcast FC1");
+      launch_grouped<groups.value, units.value>(fc1_kernel<groups.value, units.value, false>, work, pass, tuning, stream, "b12x-upcast FC1");
     }
   });
 }

@@ -45,7 +45,7 @@ __device__ __forceinline__ void finish_when_last(const Fc2Work& work, int token,
 template <int kRowGroups, int kUnits>
 __global__ void __launch_bounds__(kWarps * 32, min_blocks(kRowGroups, kUnits)) fc2_kernel(const Fc2Work work) {
   grid_launch_dependents();
-  stream_items<kRowGroups, kUnits>(work.stream, NoResidentRow{}, [&](RowTile tile, int group, const uint16_t* pairs, const float* partials) {
+  stream_items<kRowGroups, kUnits>(work.stream, [&](RowTile tile, int group, const uint16_t* pairs, const float* partials) {
     const int warp = static_cast<int>(threadIdx.x / 32);
     const int lane = static_cast<int>(threadIdx.x % 32);
     const float multiplier = work.multiplier[tile.expert()];
@@ -101,7 +101,7 @@ void enqueue_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream) {
   work.weights = pass.topk_weights;
   work.y = pass.y;
   work.top_k = pass.top_k;
-  with_tile(tuning, [&](auto groups, auto units) { launch_grouped<groups.value, units.value>(fc2_kernel<groups.value, units.value>, work, pass, tuning, 0, pass.overlapped, stream, "b12x-upcast FC2"); });
+  with_tile(tuning, [&](auto groups, auto units) { launch_grouped<groups.value, units.value>(fc2_kernel<groups.value, units.value>, work, pass, tuning, stream, "b12x-upcast FC2"); });
 }
 
 void enqueue_finalize(const Pass& pass, cudaStream_t stream) {

@@ -59,19 +59,18 @@ inline constexpr int kReservedPerBlock = 1024;
 
 /// Fills the stream's geometry in and launches: as many blocks as fit (or as there can be items), each walking the items
 /// blockIdx, blockIdx + grid, ...
-/// @param resident_bytes of the activation row that stays in shared memory, or 0
 template <int kRowGroups, int kUnits, class Work>
-void launch_grouped(void (*kernel)(Work), Work work, const Pass& pass, const Tuning& tuning, int resident_bytes, bool overlapped, cudaStream_t stream, const char* name) {
+void launch_grouped(void (*kernel)(Work), Work work, const Pass& pass, const Tuning& tuning, cudaStream_t stream, const char* name) {
   StreamWork& s = work.stream;
   s.tile_rows = std::min({8 * kRowGroups, tuning.tile_rows != 0 ? tuning.tile_rows : 64, pass.tokens});
   const int tiles = max_tiles(s.pairs, s.experts, s.tile_rows);
   s.tiles_capacity = (tiles + 3) / 4 * 4;  // what follows in shared memory is 16-byte aligned
   const int warp_chunks = (s.chunks + kWarps - 1) / kWarps;
   s.stage_chunks = std::min(tuning.stage_chunks, warp_chunks);
-  s.stage_bytes = stage_bytes_of(kUnits, s.stage_chunks, resident_bytes != 0 ? 0 : s.tile_rows);
+  s.stage_bytes = stage_bytes_of(kUnits, s.stage_chunks, s.tile_rows);
   const int item_stages = (warp_chunks + s.stage_chunks - 1) / s.stage_chunks;
   const int64_t items = static_cast<int64_t>(tiles) * ((s.units + kUnits - 1) / kUnits);
-  const auto bytes_at = [&](int depth) { return stream_shared_bytes(s.tile_rows, kUnits, depth, s.stage_bytes, s.experts, s.pairs, s.tiles_capacity, resident_bytes); };
+  const auto bytes_at = [&](int depth) { return stream_shared_bytes(s.tile_rows, kUnits, depth, s.stage_bytes, s.experts, s.pairs, s.tiles_capacity); };
   const int wanted_blocks = tuning.blocks_per_sm * pass.sm_count;
   // A block that has one item only needs no more slots than the item has stages.
   int depth = std::min({tuning.depth, kMaxDepth, items <= wanted_blocks ? item_stages : kMaxDepth});
@@ -81,7 +80,7 @@ void launch_grouped(void (*kernel)(Work), Work work, const Pass& pass, const Tun
   const int shared_bytes = bytes_at(depth);
   if (shared_bytes > most) throw Error(code::kUnsupportedShape, std::string(name) + " needs " + std::to_string(shared_bytes) + " bytes of shared memory a block, the device has " + std::to_string(most));
   const int blocks = static_cast<int>(std::min<int64_t>(items, wanted_blocks));
-  launch(kernel, work, dim3(static_cast<unsigned>(blocks)), kWarps * 32, shared_bytes, overlapped, stream, name);
+  launch(kernel, work, dim3(static_cast<unsigned>(blocks)), kWarps * 32, shared_bytes, pass.overlapped, stream, name);
 }
 
 }  // namespace moe::cuda::hopper

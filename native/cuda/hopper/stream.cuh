@@ -30,9 +30,8 @@ struct StreamWork {
 };
 
 /// Bytes of one ring slot.
-/// @param rows of activations that a slot brings: the tile's, or 0 when one is resident
-constexpr int stage_bytes_of(int units, int stage_chunks, int rows) {
-  return (stage_chunks * kChunkBytes * units + rows * (stage_chunks * kRowChunkBytes + kRowPad) + 127) / 128 * 128;
+constexpr int stage_bytes_of(int units, int stage_chunks, int tile_rows) {
+  return (stage_chunks * kChunkBytes * units + tile_rows * (stage_chunks * kRowChunkBytes + kRowPad) + 127) / 128 * 128;
 }
 
 /// Floats of one warp's partial sums: a column of 32 * units weight rows for each row of the tile, padded against bank
@@ -46,9 +45,9 @@ constexpr int partials_bytes(int tile_rows, int units, int experts) {
   return ((sums > routing ? sums : routing) + 127) / 128 * 128;
 }
 
-/// Where things lie in a block's dynamic shared memory: ring, partial sums, barriers, tiles, pairs, a resident row.
-constexpr int stream_shared_bytes(int tile_rows, int units, int depth, int stage_bytes, int experts, int pairs, int tiles, int resident_bytes) {
-  return resident_bytes + kWarps * depth * stage_bytes + partials_bytes(tile_rows, units, experts) + kWarps * kMaxDepth * 8 + 16 + tiles * 4 + (pairs + 7) / 8 * 16;
+/// Where things lie in a block's dynamic shared memory: ring, partial sums, barriers, tiles, pairs.
+constexpr int stream_shared_bytes(int tile_rows, int units, int depth, int stage_bytes, int experts, int pairs, int tiles) {
+  return kWarps * depth * stage_bytes + partials_bytes(tile_rows, units, experts) + kWarps * kMaxDepth * 8 + 16 + tiles * 4 + (pairs + 7) / 8 * 16;
 }
 
 /// Walks a warp's share of all items of a block.
@@ -56,17 +55,10 @@ struct Cursor {
   int tile, unit, chunk;
 };
 
-/// No resident row: every slot brings its activation rows.
-struct NoResidentRow {
-  static constexpr bool kResident = false;
-};
-
 /// Runs all items of the block; `epilogue(tile, unit, pairs, partials)` is called by all threads after a block barrier,
 /// with the four warps' partial sums [warp][column][row]; it must not synchronise the block.
-/// `resident`, if it is one: all pairs share one activation row, which `resident.fill(bytes, first_chunk, end_chunk)` writes
-/// (a warp its own k) while the first weights are on their way; the ring then carries weights only.
-template <int kRowGroups, int kUnits, class Resident, class Epilogue>
-__device__ __forceinline__ void stream_items(const StreamWork& work, const Resident& resident, const Epilogue& epilogue) {
+template <int kRowGroups, int kUnits, class Epilogue>
+__device__ __forceinline__ void stream_items(const StreamWork& work, const Epilogue& epilogue) {
   extern __shared__ __align__(128) uint8_t shared[];
   const int warp = static_cast<int>(threadIdx.x / 32);
   const int lane = static_cast<int>(threadIdx.x % 32);
@@ -80,9 +72,8 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Resid
   const Routing routing{reinterpret_cast<RowTile*>(tail + kWarps * kMaxDepth * 8 + 16), reinterpret_cast<uint16_t*>(tail + kWarps * kMaxDepth * 8 + 16 + work.tiles_capacity * 4), tile_count_at};
   float* partials = reinterpret_cast<float*>(sums);
 
-  uint8_t* resident_row = tail + kWarps * kMaxDepth * 8 + 16 + work.tiles_capacity * 4 + (work.pairs + 7) / 8 * 16;
 
-  if (lane < work.depth) barrier_init(barriers + static_cast<uint32_t>(lane) * 8, Resident::kResident ? 1 : kSlotArrivals);
+  if (lane < work.depth) barrier_init(barriers + static_cast<uint32_t>(lane) * 8, kSlotArrivals);
   barrier_init_fence();
   group_pairs<kWarps>(work.topk_ids, work.pairs, work.experts, work.tile_rows, routing, sums);
   const int tile_count = *tile_count_at;
@@ -151,15 +142,10 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Resid
   }
   __syncwarp();
   grid_wait();
-  if constexpr (Resident::kResident) {
-    resident.fill(resident_row, first_chunk, end_chunk);
-    __syncwarp();
-  } else {
-    ahead = start;
-    for (int slot = 0; streams && slot < work.depth && ahead.tile < tile_count; ++slot) {
-      ask_rows(ahead, slot);
-      next(ahead);
-    }
+  ahead = start;
+  for (int slot = 0; streams && slot < work.depth && ahead.tile < tile_count; ++slot) {
+    ask_rows(ahead, slot);
+    next(ahead);
   }
 
   const int g = lane / 4;
@@ -183,7 +169,7 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Resid
         uint4 rows[kRowGroups][2];
 #pragma unroll
         for (int n = 0; n < kRowGroups; ++n) {
-          const uint8_t* from = Resident::kResident ? resident_row + (chunk + i) * kRowChunkBytes + q * 16 : stage + row_at[n] + i * kRowChunkBytes;
+          const uint8_t* from = stage + row_at[n] + i * kRowChunkBytes;
           rows[n][0] = *reinterpret_cast<const uint4*>(from);
           rows[n][1] = *reinterpret_cast<const uint4*>(from + 64);
         }
@@ -216,7 +202,7 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Resid
       __syncwarp();
       if (ahead.tile < tile_count) {
         ask_weights(ahead, slot);
-        if constexpr (!Resident::kResident) ask_rows(ahead, slot);
+        ask_rows(ahead, slot);
         next(ahead);
       }
       if (++slot == work.depth) {

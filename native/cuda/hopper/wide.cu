@@ -41,10 +41,12 @@ __device__ __forceinline__ void store_activation(const Fc1Output& out, float low
   if (out.act_sf != nullptr && stores && g == 0) out.act_sf[at / 16] = scale.sf;
 }
 
-template <bool kGated>
-__global__ void __launch_bounds__(kWideThreads, 2) wide_fc1_kernel(const WideFc1Work work) {
+constexpr int wide_min_blocks(int most) { return most == kFewGroups ? 3 : 2; }
+
+template <bool kGated, int kMost>
+__global__ void __launch_bounds__(kWideThreads, wide_min_blocks(kMost)) wide_fc1_kernel(const WideFc1Work work) {
   grid_launch_dependents();
-  wide_items(work.wide, [&](RowTile tile, int unit, const uint16_t* pairs, float (&c)[2][kWideGroups][4]) {
+  wide_items<kMost>(work.wide, [&](RowTile tile, int unit, const uint16_t* pairs, float (&c)[2][kMost][4]) {
     const Fc1Output& out = work.out;
     const int lane = static_cast<int>(threadIdx.x % 32);
     const int g = lane / 4;
@@ -52,7 +54,7 @@ __global__ void __launch_bounds__(kWideThreads, 2) wide_fc1_kernel(const WideFc1
     const float global_scale = out.global_scale(tile.expert());
     const int width = kGated ? 2 * out.intermediate : out.intermediate;
 #pragma unroll
-    for (int n = 0; n < kWideGroups; ++n) {
+    for (int n = 0; n < kMost; ++n) {
       if (8 * n >= tile.rows()) break;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
@@ -88,13 +90,14 @@ struct WideFc2Work {
   float* out;
 };
 
-__global__ void __launch_bounds__(kWideThreads, 2) wide_fc2_kernel(const WideFc2Work work) {
+template <int kMost>
+__global__ void __launch_bounds__(kWideThreads, wide_min_blocks(kMost)) wide_fc2_kernel(const WideFc2Work work) {
   grid_launch_dependents();
-  wide_items(work.wide, [&](RowTile tile, int unit, const uint16_t* pairs, float (&c)[2][kWideGroups][4]) {
+  wide_items<kMost>(work.wide, [&](RowTile tile, int unit, const uint16_t* pairs, float (&c)[2][kMost][4]) {
     const int lane = static_cast<int>(threadIdx.x % 32);
     const float multiplier = work.multiplier[tile.expert()];
 #pragma unroll
-    for (int n = 0; n < kWideGroups; ++n) {
+    for (int n = 0; n < kMost; ++n) {
       if (8 * n >= tile.rows()) break;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
@@ -135,7 +138,9 @@ void enqueue_wide_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t strea
   WideFc1Work work{};
   work.wide = {pass.w13.data, pass.x_rows, pass.topk_ids, pass.w13.units, pass.w13.chunks, pass.pairs(), pass.experts, divisor_of(pass.shared_x ? pass.top_k : 1), 0, 0, 0, 0};
   work.out = fc1_output(pass);
-  launch_wide(pass.gated ? wide_fc1_kernel<true> : wide_fc1_kernel<false>, work, pass, tuning, stream, "b12x-upcast FC1, wide");
+  const bool few = tuning.row_groups <= kFewGroups;
+  const auto kernel = pass.gated ? (few ? wide_fc1_kernel<true, kFewGroups> : wide_fc1_kernel<true, kWideGroups>) : (few ? wide_fc1_kernel<false, kFewGroups> : wide_fc1_kernel<false, kWideGroups>);
+  launch_wide(kernel, work, pass, tuning, stream, "b12x-upcast FC1, wide");
 }
 
 void enqueue_wide_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream) {
@@ -144,7 +149,7 @@ void enqueue_wide_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t strea
   work.hidden = pass.hidden;
   work.multiplier = pass.fc2_multiplier;
   work.out = pass.fc2;
-  launch_wide(wide_fc2_kernel, work, pass, tuning, stream, "b12x-upcast FC2, wide");
+  launch_wide(tuning.row_groups <= kFewGroups ? wide_fc2_kernel<kFewGroups> : wide_fc2_kernel<kWideGroups>, work, pass, tuning, stream, "b12x-upcast FC2, wide");
 }
 
 }  // namespace moe::cuda::hopper

@@ -42,7 +42,6 @@ struct Pass {
   const float *fc1_quantizer = nullptr, *fc1_multiplier = nullptr, *fc2_quantizer = nullptr, *fc2_multiplier = nullptr;
   PackedOperand w13, w2;
   const uint16_t* x = nullptr;
-  bool one_token = false;    ///< FC1 quantizes x itself: there is no quantize kernel
   const int32_t* topk_ids = nullptr;
   const float* topk_weights = nullptr;
   uint8_t* x_rows = nullptr;    ///< fp16 code * SF, rows of w13.chunks * 128 bytes, fragments.cuh's order
