@@ -118,7 +118,7 @@ function gpuRow(entry, tokens, card) {
   ];
 }
 
-function gpuSection({ machine, date, commit, shapes, clocks_after: clocks }) {
+function gpuSection({ machine, date, commit, shapes, clocks_after: clocks, notes = [] }) {
   const card = Object.keys(ceilings).find((name) => machine.name.includes(name));
   const tables = shapes.map((entry) => {
     const tokens = [...new Set([...entry.ours, ...entry.peers].map((one) => one.tokens))].sort((a, b) => a - b);
@@ -151,20 +151,19 @@ torch bf16: \`torch._grouped_mm\` over dequantised weights, sorting and gatherin
 ${card ? `Floor: the larger of the used experts' bytes at ${ceilings[card].gbPerS} GB/s and the arithmetic at ${ceilings[card].tflops} TFLOP/s (bf16), both measured on such a card. ` : ''}Streamer: a kernel that only reads those bytes. Deterministic: 20 runs, one result.
 
 ${tables.join('\n\n')}
-`;
+${notes.length > 0 ? `\n### What the figures do not show\n\n${notes.map((note) => `- ${note}`).join('\n')}\n` : ''}`;
 }
 
 /**
  * The page that docs/performance.json makes.
- * @param {{ sections: object[], notes?: string[] }} measured what scripts/bench.mjs has merged
+ * @param {{ sections: object[] }} measured what scripts/bench.mjs has merged
  * @returns {string} Markdown
  */
-export function performancePage({ sections, notes = [] }) {
+export function performancePage({ sections }) {
   const made = sections.map((section) => (section.kind === 'cpu' ? cpuSection(section) : gpuSection(section)));
-  const remarks = notes.length > 0 ? `\n## Notes\n\n${notes.map((note) => `- ${note}`).join('\n')}\n` : '';
   return `# How fast a layer runs
 
 Written by \`npm run bench -- --cpu\` and \`npm run bench -- --gpu\` from docs/performance.json.
 
-${made.join('\n')}${remarks}`;
+${made.join('\n')}`;
 }
