@@ -78,7 +78,9 @@ void launch_grouped(void (*kernel)(Work), Work work, const Pass& pass, const Tun
   while (depth > 1 && bytes_at(depth) > most) --depth;
   s.depth = depth;
   const int shared_bytes = bytes_at(depth);
-  if (shared_bytes > most) throw Error(code::kUnsupportedShape, std::string(name) + " needs " + std::to_string(shared_bytes) + " bytes of shared memory a block, the device has " + std::to_string(most));
+  if (shared_bytes > most) {
+    throw Error(code::kUnsupportedShape, std::string(name) + " needs " + std::to_string(shared_bytes) + " bytes of shared memory a block, the device has " + std::to_string(most));
+  }
   const int blocks = static_cast<int>(std::min<int64_t>(items, wanted_blocks));
   launch(kernel, work, dim3(static_cast<unsigned>(blocks)), kWarps * 32, shared_bytes, pass.overlapped, stream, name);
 }

@@ -72,7 +72,6 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
   const Routing routing{reinterpret_cast<RowTile*>(tail + kWarps * kMaxDepth * 8 + 16), reinterpret_cast<uint16_t*>(tail + kWarps * kMaxDepth * 8 + 16 + work.tiles_capacity * 4), tile_count_at};
   float* partials = reinterpret_cast<float*>(sums);
 
-
   if (lane < work.depth) barrier_init(barriers + static_cast<uint32_t>(lane) * 8, kSlotArrivals);
   barrier_init_fence();
   group_pairs<kWarps>(work.topk_ids, work.pairs, work.experts, work.tile_rows, routing, sums);

@@ -92,7 +92,7 @@ __device__ __forceinline__ void multiply_item(float (&c)[2][kMost][4], const uin
   }
 }
 
-/// Runs all items (row tile, eight units) of the block; `epilogue(tile, unit, pairs, c)` is called by each consumer warp
+/// Runs all items (row tile, seven units) of the block; `epilogue(tile, unit, pairs, c)` is called by each consumer warp
 /// with the sums of its unit, without synchronisation.
 template <int kMost, class Epilogue>
 __device__ __forceinline__ void wide_items(const WideWork& work, const Epilogue& epilogue) {
@@ -159,7 +159,7 @@ __device__ __forceinline__ void wide_items(const WideWork& work, const Epilogue&
     const int groups = unit < work.units ? (tile.rows() + 7) / 8 : 0;
     float c[2][kMost][4] = {};
     const auto multiply = [&](auto count) { multiply_item<count.value>(c, shared, work, full, empty, at, warp, lane); };
-    if constexpr (kMost == 2) {
+    if constexpr (kMost == kFewGroups) {
       switch (groups) {
         case 0: multiply(std::integral_constant<int, 0>{}); break;
         case 1: multiply(std::integral_constant<int, 1>{}); break;

@@ -20,7 +20,7 @@ struct PackedOperand {
 
 /// How a grouped kernel is launched. Zero in an override means "as chosen".
 struct Tuning {
-  bool wide = false;     ///< wide.cuh's kernels, which take row_groups, depth and blocks_per_sm only
+  bool wide = false;     ///< wide.cuh's kernels, which take row_groups, depth and blocks_per_sm only; up to two groups fit three blocks an SM
   int row_groups = 0;    ///< n8 tiles of rows an MMA pass holds: tiles of 8 * row_groups rows
   int tile_rows = 0;     ///< rows of a tile when fewer than 8 * row_groups: ring slots are smaller then
   int units = 0;         ///< weight units a warp holds at once: 1 or 2
