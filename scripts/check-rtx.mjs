@@ -72,7 +72,7 @@ export function reportText({ about, doctor, verify, check, provider }) {
   const device = cuda?.device?.available
     ? cuda.device.name
     : (cuda?.device?.reason ?? cuda?.error?.message ?? 'unknown');
-  const items = verify.json?.items?.map(({ status, title, name }) => `  ${status}: ${title ?? name}`) ?? [];
+  const items = verify.json?.items?.map(({ status, name, reason }) => `  ${status}: ${name}: ${reason}`) ?? [];
   const how = ({ failure, seconds }) => `${failure ?? 'ended well'} (${seconds.toFixed(0)} s)`;
   return [
     `MoEscope ${about.version}, commit ${about.commit}, ${about.date}`,
@@ -105,7 +105,7 @@ async function main(folder) {
     date: new Date().toISOString(),
     system: `${process.platform} ${release()}`,
     nvidiaSmi: await ask('nvidia-smi', [`--query-gpu=${query}`, '--format=csv,noheader']),
-    nvcc: (await ask(findNvcc(), ['--version'])).split('\n').at(-1),
+    nvcc: (await ask(findNvcc(), ['--version'])).match(/release .+/)?.[0] ?? 'of an unknown version',
   };
   const doctor = await moescope(['doctor'], 120);
   console.log('\n== correctness of the kernels');
