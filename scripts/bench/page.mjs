@@ -23,26 +23,24 @@ const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.ma
 function cpuSection({ machine, date, commit, load, rounds, shape, read, bandwidth, rows }) {
   const beside = (times) => spread(times, ms);
   const at = (tokens) => rows.find((one) => one.tokens === tokens);
+  /** Of medians and of the 10th percentiles, which other work on the machine disturbs least. */
+  const goal = (tokens, text, wanted, format, share) => {
+    const [middle, quick] = ['median', 'p10'].map((which) => share(at(tokens), which));
+    return [`T = ${tokens}`, text, format(middle), hit(middle >= wanted), format(quick), hit(quick >= wanted)];
+  };
+  const readSpeed = (which) => Math.max(...read.map((speed) => (speed.gbPerS * speed.us.median) / speed.us[which]));
+  const ofBandwidth = (one, which) => one.bytes / one.us[which] / 1e3 / readSpeed(which);
+  const timesGgml = (one, which) => one.ggml.nvfp4[which] / one.us[which];
+  const times = (value) => `${value.toFixed(2)} x`;
   const goals = [
-    [
-      'T = 1',
-      `>= ${percent(cpuReach.bandwidthAt1)} of the read bandwidth`,
-      percent(at(1).ofBandwidth),
-      hit(at(1).ofBandwidth >= cpuReach.bandwidthAt1),
-    ],
-    [
-      'T = 1',
-      'not slower than ggml NVFP4',
-      `${at(1).timesGgml.toFixed(2)} x`,
-      hit(at(1).timesGgml >= cpuReach.ggmlAt1),
-    ],
-    [
-      'T = 64',
-      `>= ${cpuReach.ggmlAt64} x ggml NVFP4`,
-      `${at(64).timesGgml.toFixed(2)} x`,
-      hit(at(64).timesGgml >= cpuReach.ggmlAt64),
-    ],
+    goal(1, `>= ${percent(cpuReach.bandwidthAt1)} of the read bandwidth`, cpuReach.bandwidthAt1, percent, ofBandwidth),
+    goal(1, 'not slower than ggml NVFP4', cpuReach.ggmlAt1, times, timesGgml),
+    goal(64, `>= ${cpuReach.ggmlAt64} x ggml NVFP4`, cpuReach.ggmlAt64, times, timesGgml),
   ];
+  const busy =
+    load.before >= 1
+      ? "\nOther programs used the processors during this run: ggml's threads wait for each other by spinning and lose more by that than ours, which take the next piece of work instead. 10th percentiles are nearer to an idle machine's figures.\n"
+      : '';
   return `## CPU: ${machine.name}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}
 
 ${date}, commit ${commit}; load average ${load.before.toFixed(1)} before and ${load.after.toFixed(1)} after (this work's own included). ${rounds} rounds, everything in turns in each.
@@ -76,8 +74,8 @@ ${table(
     `${one.timesGgml.toFixed(2)} x`,
   ]),
 )}
-
-${table(['', 'goal', 'measured', ''], goals)}
+${busy}
+${table(['', 'goal', 'medians', '', '10th percentiles', ''], goals)}
 `;
 }
 
