@@ -28,13 +28,12 @@ int read_choice(const char* variable, const std::string& first, const std::strin
 
 }  // namespace
 
-DirectMicroScale chosen_direct_micro_scale() { return static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "multiplier", "divider")); }
+DirectMicroScale chosen_direct_micro_scale() { return static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "divider", "multiplier")); }
 Reciprocal chosen_reciprocal() { return static_cast<Reciprocal>(read_choice("MOESCOPE_RECIPROCAL", "exact", "fp32")); }
 
 Layer::Layer(const moe_layer_desc& desc)
     : shape_(checked(desc)), kernels_(kernels(choose_simd())),
-      direct_micro_scale_(static_cast<DirectMicroScale>(read_choice("MOESCOPE_DIRECT_MICRO_SCALE", "divider", "multiplier"))),
-      reciprocal_(static_cast<Reciprocal>(read_choice("MOESCOPE_RECIPROCAL", "exact", "fp32"))), b12x_(b12x_scales(desc)) {
+      direct_micro_scale_(chosen_direct_micro_scale()), reciprocal_(chosen_reciprocal()), b12x_(b12x_scales(desc)) {
   if (desc.threshold > 0) cutlass_ = cutlass_scales(desc);
   shape_.tensors = nullptr;
   shape_.tensor_count = 0;

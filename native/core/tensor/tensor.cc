@@ -87,17 +87,27 @@ Layout layout_from_name(const std::string& name) {
   throw Error(code::kUsage, "layout " + name + " is not one of linear, sf128x4, mma6d, fp4", {{"found", name}});
 }
 
+namespace {
+
+/// Weights are streamed: with large pages the processor finds its way through them with a 512th of the translations.
+/// Advice for the large pages that lie wholly inside; where the system has none to give, small ones do.
+void advise_large_pages(uint8_t* data, uint64_t bytes) {
+  const uint64_t skip = (kLargePage - reinterpret_cast<uintptr_t>(data) % kLargePage) % kLargePage;
+  ::madvise(data + skip, (bytes - skip) / kLargePage * kLargePage, MADV_HUGEPAGE);
+}
+
+}  // namespace
+
 HeapBacking::HeapBacking(uint64_t bytes) {
-  // Weights are streamed: with large pages the processor finds its way through them with a 512th of the translations.
-  const uint64_t alignment = bytes >= 4 * kLargePage ? kLargePage : 64;
-  // aligned_alloc wants a multiple of the alignment; an empty tensor still gets a valid pointer.
+  // aligned_alloc wants a multiple of the alignment; an empty tensor still gets a valid pointer. No larger alignment:
+  // Chromium's allocator, which Electron puts in the place of malloc, ends the process for one above 1 MiB.
+  constexpr uint64_t alignment = 64;
   const uint64_t rounded = bytes > std::numeric_limits<uint64_t>::max() - alignment ? bytes : (bytes + alignment) / alignment * alignment;
   data_ = static_cast<uint8_t*>(std::aligned_alloc(alignment, rounded));
   if (data_ == nullptr) {
     throw Error(code::kOutOfMemory, "cannot allocate " + std::to_string(bytes) + " bytes", {{"found", std::to_string(bytes) + " bytes"}, {"remedy", "close other layers, or load fewer experts"}});
   }
-  // Advice: where the system has no large pages to give, small ones do.
-  if (alignment == kLargePage) ::madvise(data_, rounded, MADV_HUGEPAGE);
+  if (rounded >= 4 * kLargePage) advise_large_pages(data_, rounded);
 }
 HeapBacking::~HeapBacking() { std::free(data_); }
 
