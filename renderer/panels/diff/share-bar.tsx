@@ -12,8 +12,8 @@ export function ShareBar({ row: { name, share, interval, kind }, domain: { low, 
   const span = (from: number, to: number) => ({ left: `${at(from)}%`, width: `${at(to) - at(from)}%` });
   const label = `${name}: ${shareText(share)}${interval ? `, 95 % interval ${intervalText(interval)} %` : ''}`;
   return (
-    <span className={`share-bar ${kind}`} role="img" aria-label={label} title={label}>
-      <span className="share-fill" style={span(Math.min(0, share), Math.max(0, share))} />
+    <span className={`cause-bar ${kind}`} role="img" aria-label={label} title={label}>
+      <span className="cause-fill" style={span(Math.min(0, share), Math.max(0, share))} />
       {interval && interval[1] > interval[0] && <span className="share-whisker" style={span(...interval)} />}
       {low < 0 && <span className="share-zero" style={{ left: `${at(0)}%` }} />}
     </span>
