@@ -44,6 +44,7 @@ struct DeviceLayer {
   float swiglu_alpha = 1.702F, swiglu_limit = 7.0F;
   DevicePath b12x;
   DevicePath cutlass;       ///< w13.packed == nullptr when the threshold is 0
+  bool direct_micro_divides = true;  ///< cpu/layer.h DirectMicroScale::kDivider; false: MOESCOPE_DIRECT_MICRO_SCALE=multiplier
   int sm_count = 0, compute_major = 0, compute_minor = 0;
   int shared_bytes_per_block = 0;  ///< opt-in limit
 };

@@ -272,6 +272,19 @@ TEST_CASE("a shape that the kernels refuse, a family that is not linked, and an 
   CHECK(contains(text, "MOESCOPE_CUDA_BODY has a value that is not known; expected auto, native, emulated or upcast; found fast"));
 }
 
+TEST_CASE("direct micro's reading of its scale is chosen as for the cpu provider") {
+  FakeMachine machine;
+  machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+  CHECK(machine.upcast.layer.direct_micro_divides);
+  {
+    const Variable multiplier("MOESCOPE_DIRECT_MICRO_SCALE", "multiplier");
+    machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+    CHECK_FALSE(machine.upcast.layer.direct_micro_divides);
+  }
+  const Variable unknown("MOESCOPE_DIRECT_MICRO_SCALE", "both");
+  CHECK(contains(thrown([&] { machine.provider()->create_layer(source_of(made(), MOE_CLEAN)); }).second, "MOESCOPE_DIRECT_MICRO_SCALE has a value that is not known"));
+}
+
 TEST_CASE("cold L2 flushes before each timed replay; warm does not") {
   FakeMachine machine;
   machine.driver.facts.l2_bytes = 4096;

@@ -164,12 +164,14 @@ class FakeFamily final : public cuda::KernelFamily {
   const char* why_not = nullptr;
   bool taps_change_y = false, faults = false, throws = false;
   mutable int enqueued = 0, prepared = 0;
+  mutable cuda::DeviceLayer layer;  ///< the one it was prepared for last
   static constexpr size_t kWorkspace = 5000;
 
   const char* name() const override { return name_; }
   const char* refuses(const cuda::DeviceLayer&, const cuda::RunShape&) const override { return why_not; }
-  cuda::FamilyLayer* prepare(const cuda::DeviceLayer&) const override {
+  cuda::FamilyLayer* prepare(const cuda::DeviceLayer& given) const override {
     ++prepared;
+    layer = given;
     struct Own final : cuda::FamilyLayer {
       uint64_t bytes() const override { return 1000; }
     };

@@ -1,27 +1,12 @@
 // The families b12x-native and b12x-emulated: the same kernels over the instruction and over its software twin.
-#include <cstdlib>
-#include <string>
-
-#include "core/error/error.h"
 #include "cuda/b12x/run.h"
 #include "cuda/launch.h"
 
 namespace moe::cuda {
 namespace {
 
-/// What MOESCOPE_DIRECT_MICRO_SCALE asks for, as in the cpu provider: "divider" (default) or "multiplier".
-bool direct_micro_divides() {
-  const char* chosen = std::getenv("MOESCOPE_DIRECT_MICRO_SCALE");
-  const std::string value = chosen == nullptr ? "" : chosen;
-  if (value.empty() || value == "divider") return true;
-  if (value == "multiplier") return false;
-  throw Error(code::kUnsupported, "MOESCOPE_DIRECT_MICRO_SCALE has a value that is not known",
-              {{"subject", std::string("MOESCOPE_DIRECT_MICRO_SCALE")}, {"expected", std::string("divider or multiplier")}, {"found", value}});
-}
-
+/// Nothing beyond DeviceLayer.
 struct B12xLayer final : FamilyLayer {
-  explicit B12xLayer(bool inverts) : inverts_scale(inverts) {}
-  const bool inverts_scale;
   uint64_t bytes() const override { return 0; }
 };
 
@@ -47,15 +32,12 @@ class B12xFamily final : public KernelFamily {
     return nullptr;
   }
 
-  FamilyLayer* prepare(const DeviceLayer&) const override {
-    const bool inverts_scale = direct_micro_divides();
-    return new B12xLayer(inverts_scale);
-  }
+  FamilyLayer* prepare(const DeviceLayer&) const override { return new B12xLayer; }
 
   size_t workspace_bytes(const DeviceLayer& layer, const FamilyLayer*, const RunShape& shape) const override { return b12x::make_plan(layer, shape).bytes; }
 
-  void enqueue(const DeviceLayer& layer, const FamilyLayer* own, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream, StageMarks* marks) const override {
-    b12x::enqueue_run(kernels_, static_cast<const B12xLayer*>(own)->inverts_scale, layer, shape, batch, stream, marks);
+  void enqueue(const DeviceLayer& layer, const FamilyLayer*, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream, StageMarks* marks) const override {
+    b12x::enqueue_run(kernels_, layer, shape, batch, stream, marks);
   }
 
  private:

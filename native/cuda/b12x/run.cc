@@ -28,8 +28,8 @@ T* advance(T* base, int64_t elements) {
 
 class Run {
  public:
-  Run(const GroupedKernels& kernels, bool inverts_scale, const DeviceLayer& layer, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream, StageMarks* marks)
-      : kernels_(kernels), inverts_scale_(inverts_scale), layer_(layer), shape_(shape), batch_(batch), stream_(stream), marks_(marks), plan_(make_plan(layer, shape)) {}
+  Run(const GroupedKernels& kernels, const DeviceLayer& layer, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream, StageMarks* marks)
+      : kernels_(kernels), layer_(layer), shape_(shape), batch_(batch), stream_(stream), marks_(marks), plan_(make_plan(layer, shape)) {}
 
   void enqueue() {
     for (int first = 0; first < shape_.tokens; first += plan_.chunk_tokens) {
@@ -79,7 +79,7 @@ class Run {
     work.x = chunk.x;
     work.topk_ids = chunk.topk_ids;
     work.global_scales = layer_.b12x.fc1_quantizer;
-    work.inverts_scale = plan_.arithmetic.direct_micro && inverts_scale_;
+    work.inverts_scale = plan_.arithmetic.direct_micro && layer_.direct_micro_divides;
     work.tokens = chunk.tokens;
     work.top_k = layer_.top_k;
     work.top_k_rows = x_rows();
@@ -164,7 +164,7 @@ class Run {
     fc1.intermediate = layer_.intermediate;
     fc1.multiplier = layer_.b12x.fc1_multiplier;
     fc1.quantizer_scale = layer_.b12x.fc2_quantizer;
-    fc1.inverts_scale = inverts_scale_;
+    fc1.inverts_scale = layer_.direct_micro_divides;
     fc1.activation = layer_.activation;
     fc1.swiglu_alpha = layer_.swiglu_alpha;
     fc1.swiglu_limit = layer_.swiglu_limit;
@@ -191,7 +191,6 @@ class Run {
   }
 
   const GroupedKernels& kernels_;
-  bool inverts_scale_;
   const DeviceLayer& layer_;
   const RunShape& shape_;
   const DeviceBatch& batch_;
@@ -202,9 +201,9 @@ class Run {
 
 }  // namespace
 
-void enqueue_run(const GroupedKernels& kernels, bool inverts_scale, const DeviceLayer& layer, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream,
+void enqueue_run(const GroupedKernels& kernels, const DeviceLayer& layer, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream,
                  StageMarks* marks) {
-  Run(kernels, inverts_scale, layer, shape, batch, stream, marks).enqueue();
+  Run(kernels, layer, shape, batch, stream, marks).enqueue();
 }
 
 }  // namespace moe::cuda::b12x

@@ -9,9 +9,8 @@ namespace moe::cuda::b12x {
 
 /// quantize x -> FC1, activation, bf16, quantize -> FC2 -> y, by chunks of tokens. Marks the stages "quantize" (with the sort
 /// of routed pairs), "fc1" (with the activation, which is part of that kernel), "fc2" and "finalize" once a chunk.
-/// @param inverts_scale how direct micro uses its scales (cpu/layer.h DirectMicroScale::kDivider)
 /// @throws Error `internal` when a launch is refused
-void enqueue_run(const GroupedKernels& kernels, bool inverts_scale, const DeviceLayer& layer, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream,
+void enqueue_run(const GroupedKernels& kernels, const DeviceLayer& layer, const RunShape& shape, const DeviceBatch& batch, cudaStream_t stream,
                  StageMarks* marks);
 
 }  // namespace moe::cuda::b12x

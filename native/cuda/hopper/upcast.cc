@@ -135,7 +135,7 @@ class Upcast final : public KernelFamily {
     pass.swiglu_alpha = layer.swiglu_alpha;
     pass.swiglu_limit = layer.swiglu_limit;
     pass.quantizer = shape.kernel == MOE_KERNEL_DIRECT_MICRO ? BlockQuantizer::kDirectMicro : layer.gated ? BlockQuantizer::kB12xFast : BlockQuantizer::kB12xExact;
-    pass.inverts_scale = shape.kernel == MOE_KERNEL_DIRECT_MICRO;
+    pass.inverts_scale = shape.kernel == MOE_KERNEL_DIRECT_MICRO && layer.direct_micro_divides;
     pass.fc1_quantizer = layer.b12x.fc1_quantizer;
     pass.fc1_multiplier = layer.b12x.fc1_multiplier;
     pass.fc2_quantizer = layer.b12x.fc2_quantizer;

@@ -19,7 +19,7 @@ const moe_layer_desc& checked(const moe_layer_desc& desc) {
 
 }  // namespace
 
-UploadedLayer::UploadedLayer(Runtime& runtime, const moe_layer_desc& desc, const DeviceFacts& facts) : runtime_(runtime) {
+UploadedLayer::UploadedLayer(Runtime& runtime, const moe_layer_desc& desc, const DeviceFacts& facts, const Settings& settings) : runtime_(runtime) {
   checked(desc);
   layer_.hidden = desc.hidden;
   layer_.intermediate = desc.intermediate;
@@ -29,6 +29,7 @@ UploadedLayer::UploadedLayer(Runtime& runtime, const moe_layer_desc& desc, const
   layer_.activation = desc.activation;
   layer_.swiglu_alpha = desc.swiglu_alpha;
   layer_.swiglu_limit = desc.swiglu_limit;
+  layer_.direct_micro_divides = settings.direct_micro_divides;
   layer_.sm_count = facts.sm_count;
   layer_.compute_major = facts.major;
   layer_.compute_minor = facts.minor;

@@ -8,6 +8,7 @@
 #include "cuda/launch.h"
 #include "cuda/provider/checked.h"
 #include "cuda/provider/device.h"
+#include "cuda/provider/families.h"
 
 namespace moe::cuda {
 
@@ -16,7 +17,7 @@ class UploadedLayer {
   /// Checks the description and copies w13, w2, both scale sets and the per-expert scalars; the FP4 bytes are there once for
   /// both paths. @throws Error as check_layer_desc, b12x_scales and cutlass_scales; `unsupported` for a contract that only the
   /// reference provider answers; `out-of-memory` naming the tensor, its size and what is free.
-  UploadedLayer(Runtime& runtime, const moe_layer_desc& desc, const DeviceFacts& facts);
+  UploadedLayer(Runtime& runtime, const moe_layer_desc& desc, const DeviceFacts& facts, const Settings& settings);
 
   const DeviceLayer& layer() const { return layer_; }
   /// Device memory of the tensors.

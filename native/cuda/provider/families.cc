@@ -28,6 +28,7 @@ Settings settings_from_environment() {
   Settings out;
   out.body = static_cast<Settings::Body>(read_choice("MOESCOPE_CUDA_BODY", {"auto", "native", "emulated", "upcast"}));
   out.cold_l2 = read_choice("MOESCOPE_CUDA_L2", {"warm", "cold"}) == 1;
+  out.direct_micro_divides = read_choice("MOESCOPE_DIRECT_MICRO_SCALE", {"divider", "multiplier"}) == 0;
   return out;
 }
 

@@ -24,6 +24,9 @@ struct Settings {
   enum class Body { kAuto, kNative, kEmulated, kUpcast } body = Body::kAuto;
   /// MOESCOPE_CUDA_L2 = warm (the layer's previous run just ended) or cold (L2 is flushed before each timed run).
   bool cold_l2 = false;
+  /// How direct micro uses its activation scales: MOESCOPE_DIRECT_MICRO_SCALE = divider (default) or multiplier, as in the cpu
+  /// provider.
+  bool direct_micro_divides = true;
 };
 
 /// @throws Error `unsupported` for a value that is not known.

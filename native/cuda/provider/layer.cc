@@ -26,7 +26,7 @@ struct Layer::Work {
 
 Layer::Layer(const Backend& backend, const moe_layer_desc& desc)
     : runtime_(backend.runtime), families_(backend.families), settings_(settings_from_environment()), facts_(require_device(runtime_).facts), sizes_(desc),
-      uploaded_(std::make_unique<UploadedLayer>(runtime_, desc, facts_)) {
+      uploaded_(std::make_unique<UploadedLayer>(runtime_, desc, facts_, settings_)) {
   sizes_.tensors = nullptr;
   sizes_.tensor_count = 0;
   sizes_.gate = sizes_.up = sizes_.down = nullptr;
