@@ -108,7 +108,7 @@ function text({ times, values, samePlace }: SessionComparison): string {
         verdict(row.verdict),
       ]),
     ),
-    `values: ${values.identical} of ${values.answers} answers identical over ${values.equalInputs} batches with equal inputs`,
+    `values: ${values.identical} of ${values.answers} answers identical over ${values.equalInputs} batches with equal inputs, decision chains of ${values.equalDecisions} equal`,
   ];
   if (values.first)
     lines.push(

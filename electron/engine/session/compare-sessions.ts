@@ -1,4 +1,5 @@
 /** Two sessions side by side: provenance, times, and the values of batches that had the same input. */
+import { isDeepStrictEqual } from 'node:util';
 import type { NativeBinding } from '../native/binding';
 import { outputOf } from '../run/rerun-path';
 import { isUnavailable } from '../run/source';
@@ -8,6 +9,8 @@ import type { ReplaySource } from './replay-source';
 export interface ValueComparison {
   /** batches whose inputs are equal, byte by byte */
   equalInputs: number;
+  /** those of them whose decision chains are equal, step by step */
+  equalDecisions: number;
   /** answers of those on the same path */
   answers: number;
   identical: number;
@@ -74,11 +77,19 @@ async function compareValues(a: ReplaySource, b: ReplaySource, binding: () => Na
     const { input } = await b.intent(batch);
     byInput.set(input.sha256, [...(byInput.get(input.sha256) ?? []), batch]);
   }
-  const result: ValueComparison = { equalInputs: 0, answers: 0, identical: 0, worst: null, first: null };
+  const result: ValueComparison = {
+    equalInputs: 0,
+    equalDecisions: 0,
+    answers: 0,
+    identical: 0,
+    worst: null,
+    first: null,
+  };
   for (let batchA = 0; batchA < a.table.length; batchA++) {
     const batchB = byInput.get((await a.intent(batchA)).input.sha256)?.shift();
     if (batchB === undefined) continue;
     result.equalInputs++;
+    if (isDeepStrictEqual(await a.decision(batchA), await b.decision(batchB))) result.equalDecisions++;
     await compareBatch(a, b, batchA, batchB, result, binding);
   }
   return result;

@@ -1,7 +1,7 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { BatchRow } from '../../../electron/contract/batch';
 import { loadBinding } from '../../../electron/engine/native/load';
 import { BatchColumns } from '../../../electron/engine/run/columns';
@@ -102,9 +102,14 @@ describe('two sessions', () => {
       warnings: [],
       samePlace: true,
       sameLayer: true,
-      values: { equalInputs: 2, answers: 4, identical: 4, first: null },
+      values: { equalInputs: 2, equalDecisions: 2, answers: 4, identical: 4, first: null },
     });
     expect((await compareSessions(a, c, loadBinding)).values).toMatchObject({ equalInputs: 0, answers: 0 });
+    const moved = vi
+      .spyOn(b, 'decision')
+      .mockImplementation(async (batch) => ({ ...(await a.decision(batch)), tileM: 1 }));
+    expect((await compareSessions(a, b, loadBinding)).values).toMatchObject({ equalInputs: 2, equalDecisions: 0 });
+    moved.mockRestore();
     b.environment.device = { ...b.environment.device, provider: 'other', name: 'elsewhere' };
     b.environment.contract = 'clean';
     const warned = await compareSessions(a, b, loadBinding);
