@@ -51,10 +51,34 @@ using ScaleKernel = void (*)(const uint8_t* corner, int64_t blocks, Panel& panel
 /// rows[r][first].
 using DotKernel = void (*)(const Panel& panel, int64_t begin, int64_t end, const ActivationBlock* const* rows, int64_t first, int64_t count, float (*acc)[kPanel]);
 
+/// Up to so many rows are multiplied as the weights are decoded; more use each decoded panel often enough to keep it in memory.
+inline constexpr int64_t kFewRows = 8;
+/// Blocks that FewRowsKernel takes at a time.
+inline constexpr int64_t kFewBlocks = 4;
+
+/// 16 weight rows, as DecodeKernel and ScaleKernel find them.
+struct PanelSource {
+  const uint8_t* packed;
+  int64_t row_bytes;
+  const uint8_t* corner;
+  int64_t blocks;        ///< a multiple of slice_blocks
+  int64_t slice_blocks;  ///< each slice is summed by itself; a multiple of kFewBlocks
+  /// Where to ask memory for a later panel while this one is used, nullptr for nowhere: as many bytes of codes from
+  /// `next_packed` on, in the order of memory, as the panel has (16 streams of 64 bytes each would leave the processor
+  /// waiting for every one of them), and of scales from `next_corner` on.
+  const uint8_t* next_packed;
+  const uint8_t* next_corner;
+};
+
+/// decode, scales and dot in one, without a panel between: sums[slice][r][0..16) = terms of the slice's blocks in order, for
+/// each of `count` (1..kFewRows) rows; the source's block 0 meets rows[r][0].
+using FewRowsKernel = void (*)(const PanelSource& source, const ActivationBlock* const* rows, int64_t count, float (*sums)[kPanel]);
+
 struct Kernels {
   DecodeKernel decode;
   ScaleKernel scales;
   DotKernel dot;
+  FewRowsKernel few_rows;  ///< nullptr: the level has none
 };
 
 /// Kernels of a level that can_run() says true to.

@@ -50,6 +50,6 @@ void dot(const Panel& panel, int64_t begin, int64_t end, const ActivationBlock* 
 
 }  // namespace
 
-const Kernels detail::kAvx2Kernels{decode_x86, decode_scales_scalar, dot};
+const Kernels detail::kAvx2Kernels{decode_x86, decode_scales_scalar, dot, nullptr};
 
 }  // namespace moe::cpu

@@ -36,9 +36,11 @@ inline void transpose(__m512i rows[16]) {
   }
 }
 
+/// Doubled E2M1 values plus kWeightBias, by code.
+inline __m512i code_table() { return _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0)); }
+
 void decode(const uint8_t* packed, int64_t row_bytes, int64_t blocks, Panel& panel) {
-  // Doubled E2M1 values plus kWeightBias, by code.
-  const __m512i table = _mm512_broadcast_i32x4(_mm_setr_epi8(12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0));
+  const __m512i table = code_table();
   const __m512i nibble = _mm512_set1_epi8(15);
   const __mmask16 dwords = static_cast<__mmask16>((1U << (2 * blocks)) - 1);
   __m512i columns[16];
@@ -62,20 +64,27 @@ inline __m512 quarter_of_e4m3(__m512i top) {
   return _mm512_mask_mov_ps(value, nan, _mm512_set1_ps(__builtin_nanf("")));
 }
 
-void decode_scales(const uint8_t* corner, int64_t blocks, Panel& panel) {
+/// Quarters of the scales of 16 rows, for four blocks.
+inline void decode_four_scales(const uint8_t* corner, __m512 (&out)[4]) {
   // Of 16 units of 16 bytes, the first dword.
   const __m512i firsts = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 0, 0, 0, 0, 0, 0, 0);
+  // The last 12 bytes lie behind the last row's dword and may lie behind the tile.
+  const __m512i last = _mm512_maskz_loadu_epi32(0x1FFF, corner + 192);
+  const __m512i low = _mm512_permutex2var_epi32(_mm512_loadu_si512(corner), firsts, _mm512_loadu_si512(corner + 64));
+  const __m512i high = _mm512_permutex2var_epi32(_mm512_loadu_si512(corner + 128), firsts, last);
+  const __m512i columns = _mm512_inserti64x4(low, _mm512_castsi512_si256(high), 1);
+  const __m512i top = _mm512_set1_epi32(static_cast<int>(0xFF000000U));
+  out[0] = quarter_of_e4m3(_mm512_slli_epi32(columns, 24));
+  out[1] = quarter_of_e4m3(_mm512_and_si512(_mm512_slli_epi32(columns, 16), top));
+  out[2] = quarter_of_e4m3(_mm512_and_si512(_mm512_slli_epi32(columns, 8), top));
+  out[3] = quarter_of_e4m3(_mm512_and_si512(columns, top));
+}
+
+void decode_scales(const uint8_t* corner, int64_t blocks, Panel& panel) {
   for (int64_t block = 0; block < blocks; block += 4, corner += 512) {
-    // The last 12 bytes lie behind the last row's dword and may lie behind the tile.
-    const __m512i last = _mm512_maskz_loadu_epi32(0x1FFF, corner + 192);
-    const __m512i low = _mm512_permutex2var_epi32(_mm512_loadu_si512(corner), firsts, _mm512_loadu_si512(corner + 64));
-    const __m512i high = _mm512_permutex2var_epi32(_mm512_loadu_si512(corner + 128), firsts, last);
-    const __m512i columns = _mm512_inserti64x4(low, _mm512_castsi512_si256(high), 1);
-    const __m512i top = _mm512_set1_epi32(static_cast<int>(0xFF000000U));
-    _mm512_store_ps(panel.scales[block], quarter_of_e4m3(_mm512_slli_epi32(columns, 24)));
-    _mm512_store_ps(panel.scales[block + 1], quarter_of_e4m3(_mm512_and_si512(_mm512_slli_epi32(columns, 16), top)));
-    _mm512_store_ps(panel.scales[block + 2], quarter_of_e4m3(_mm512_and_si512(_mm512_slli_epi32(columns, 8), top)));
-    _mm512_store_ps(panel.scales[block + 3], quarter_of_e4m3(_mm512_and_si512(columns, top)));
+    __m512 scales[4];
+    decode_four_scales(corner, scales);
+    for (int i = 0; i < 4; ++i) _mm512_store_ps(panel.scales[block + i], scales[i]);
   }
 }
 
@@ -83,6 +92,16 @@ inline __m512i broadcast(const int8_t* codes) {
   int32_t value;
   std::memcpy(&value, codes, sizeof value);
   return _mm512_set1_epi32(value);
+}
+
+/// acc + term of one block; w0..w3: its quarters of 16 outputs.
+inline __m512 add_block(__m512 acc, __m512i w0, __m512i w1, __m512i w2, __m512i w3, __m512 scale, const ActivationBlock& row) {
+  __m512i sum = _mm512_set1_epi32(row.bias);
+  sum = _mm512_dpbusd_epi32(sum, w0, broadcast(row.codes));
+  sum = _mm512_dpbusd_epi32(sum, w1, broadcast(row.codes + 4));
+  sum = _mm512_dpbusd_epi32(sum, w2, broadcast(row.codes + 8));
+  sum = _mm512_dpbusd_epi32(sum, w3, broadcast(row.codes + 12));
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_set1_ps(row.scale)), acc);
 }
 
 template <int Rows>
@@ -100,16 +119,7 @@ void dot_rows(const Panel& panel, int64_t begin, int64_t end, const ActivationBl
     const __m512i w2 = _mm512_load_si512(codes + 128);
     const __m512i w3 = _mm512_load_si512(codes + 192);
     const __m512 scale = _mm512_load_ps(panel.scales[block]);
-    for (int r = 0; r < Rows; ++r) {
-      const ActivationBlock& row = a[r][block];
-      __m512i sum = _mm512_set1_epi32(row.bias);
-      sum = _mm512_dpbusd_epi32(sum, w0, broadcast(row.codes));
-      sum = _mm512_dpbusd_epi32(sum, w1, broadcast(row.codes + 4));
-      sum = _mm512_dpbusd_epi32(sum, w2, broadcast(row.codes + 8));
-      sum = _mm512_dpbusd_epi32(sum, w3, broadcast(row.codes + 12));
-      const __m512 product = _mm512_mul_ps(scale, _mm512_set1_ps(row.scale));
-      acc[r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), product, acc[r]);
-    }
+    for (int r = 0; r < Rows; ++r) acc[r] = add_block(acc[r], w0, w1, w2, w3, scale, a[r][block]);
   }
   for (int r = 0; r < Rows; ++r) _mm512_storeu_ps(out[r], acc[r]);
 }
@@ -125,8 +135,93 @@ void dot(const Panel& panel, int64_t begin, int64_t end, const ActivationBlock* 
   }
 }
 
+/// Two blocks of 16 weight rows: columns[c] has dword c of the 16 bytes of every row. quarters[i]: row 4 * i. Loads put the
+/// rows r, r + 4, r + 8 and r + 12 side by side, so that transposing within 128-bit lanes is enough.
+inline void load_columns(const uint8_t* const (&quarters)[4], int64_t row_bytes, int64_t at, __m512i (&columns)[4]) {
+  __m512i rows[4];
+  for (int r = 0; r < 4; ++r) {
+    const auto piece = [&](int quarter) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(quarters[quarter] + at + r * row_bytes)); };
+    rows[r] = _mm512_castsi128_si512(piece(0));
+    rows[r] = _mm512_mask_broadcast_i32x4(rows[r], 0x00F0, piece(1));
+    rows[r] = _mm512_mask_broadcast_i32x4(rows[r], 0x0F00, piece(2));
+    rows[r] = _mm512_mask_broadcast_i32x4(rows[r], 0xF000, piece(3));
+  }
+  const __m512i low01 = _mm512_unpacklo_epi32(rows[0], rows[1]);
+  const __m512i high01 = _mm512_unpackhi_epi32(rows[0], rows[1]);
+  const __m512i low23 = _mm512_unpacklo_epi32(rows[2], rows[3]);
+  const __m512i high23 = _mm512_unpackhi_epi32(rows[2], rows[3]);
+  columns[0] = _mm512_unpacklo_epi64(low01, low23);
+  columns[1] = _mm512_unpackhi_epi64(low01, low23);
+  columns[2] = _mm512_unpacklo_epi64(high01, high23);
+  columns[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
+/// Inlined by force: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
+[[gnu::always_inline]] inline void fetch(const uint8_t* from, int64_t bytes) {
+  if (from == nullptr) return;
+  for (int64_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
+}
+
+template <int Rows>
+void few_rows_of(const PanelSource& source, const ActivationBlock* const* rows, float (*out)[kPanel]) {
+  constexpr int64_t kStepBytes = kFewBlocks * 8;  // of a row's codes
+  const __m512i table = code_table();
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const uint8_t* const quarters[4] = {source.packed, source.packed + 4 * source.row_bytes, source.packed + 8 * source.row_bytes, source.packed + 12 * source.row_bytes};
+  const ActivationBlock* a[Rows];
+  for (int r = 0; r < Rows; ++r) a[r] = rows[r];
+  const int64_t steps = source.blocks / kFewBlocks;
+  const int64_t slice_steps = source.slice_blocks / kFewBlocks;
+  const uint8_t* next_packed = source.next_packed;
+  const uint8_t* next_corner = source.next_corner;
+  const uint8_t* corner = source.corner;
+  for (int64_t step = 0; step < steps; out += Rows) {
+    __m512 acc[Rows];
+    for (int r = 0; r < Rows; ++r) acc[r] = _mm512_setzero_ps();
+    for (const int64_t end = step + slice_steps; step < end; ++step) {
+      fetch(next_packed, kStepBytes * kPanel);
+      fetch(next_corner, 16 * kPanel);
+      if (next_packed != nullptr) next_packed += kStepBytes * kPanel;
+      if (next_corner != nullptr) next_corner += 512;
+      __m512 scales[4];
+      decode_four_scales(corner, scales);
+      corner += 512;
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; ++half) {
+        __m512i columns[4];
+        load_columns(quarters, source.row_bytes, step * kStepBytes + half * 16, columns);
+#pragma GCC unroll 2
+        for (int b = 0; b < 2; ++b) {
+          const __m512i low = columns[2 * b];
+          const __m512i high = columns[2 * b + 1];
+          const __m512i w0 = _mm512_shuffle_epi8(table, _mm512_and_si512(low, nibble));
+          const __m512i w1 = _mm512_shuffle_epi8(table, _mm512_and_si512(high, nibble));
+          const __m512i w2 = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(low, 4), nibble));
+          const __m512i w3 = _mm512_shuffle_epi8(table, _mm512_and_si512(_mm512_srli_epi16(high, 4), nibble));
+          for (int r = 0; r < Rows; ++r) acc[r] = add_block(acc[r], w0, w1, w2, w3, scales[half * 2 + b], a[r][step * kFewBlocks + half * 2 + b]);
+        }
+      }
+    }
+    for (int r = 0; r < Rows; ++r) _mm512_storeu_ps(out[r], acc[r]);
+  }
+}
+
+void few_rows(const PanelSource& source, const ActivationBlock* const* rows, int64_t count, float (*sums)[kPanel]) {
+  switch (count) {
+    case 1: return few_rows_of<1>(source, rows, sums);
+    case 2: return few_rows_of<2>(source, rows, sums);
+    case 3: return few_rows_of<3>(source, rows, sums);
+    case 4: return few_rows_of<4>(source, rows, sums);
+    case 5: return few_rows_of<5>(source, rows, sums);
+    case 6: return few_rows_of<6>(source, rows, sums);
+    case 7: return few_rows_of<7>(source, rows, sums);
+    case 8: return few_rows_of<8>(source, rows, sums);
+    default: return;
+  }
+}
+
 }  // namespace
 
-const Kernels detail::kAvx512Kernels{decode, decode_scales, dot};
+const Kernels detail::kAvx512Kernels{decode, decode_scales, dot, few_rows};
 
 }  // namespace moe::cpu

@@ -54,7 +54,7 @@ void decode_scales_scalar(const uint8_t* corner, int64_t blocks, Panel& panel) {
   }
 }
 
-const Kernels kScalarKernels{decode, decode_scales_scalar, dot};
+const Kernels kScalarKernels{decode, decode_scales_scalar, dot, nullptr};
 
 }  // namespace detail
 

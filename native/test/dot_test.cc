@@ -101,6 +101,35 @@ TEST_CASE("levels are bit-identical: odd block counts, every row count, slices")
   }
 }
 
+TEST_CASE("the form for few rows gives the bits of panels: every row count, slices, with and without a next panel") {
+  for (const int64_t k : {64, 768, 2048}) {
+    for (int count = 1; count <= kFewRows; ++count) {
+      const Operands operands(k, count, static_cast<uint32_t>(k + count), 0x7E);
+      const Swizzled128x4 layout(32, operands.blocks);
+      std::vector<const ActivationBlock*> rows;
+      for (int r = 0; r < count; ++r) rows.push_back(operands.prepared.data() + r * operands.blocks);
+      for (const int64_t slice : {kFewBlocks, operands.blocks}) {
+        std::vector<float> expected;
+        for (int64_t first = 0; first < operands.blocks; first += slice) {
+          const std::vector<float> part = operands.run(Simd::kScalar, count, first, first + slice);
+          expected.insert(expected.end(), part.begin(), part.end());
+        }
+        for (const Simd level : compiled_levels()) {
+          if (!can_run(level) || kernels(level).few_rows == nullptr) continue;
+          for (const uint8_t* next : {static_cast<const uint8_t*>(nullptr), operands.weight_codes.data()}) {
+            const PanelSource source{operands.weight_codes.data(), k / 2, operands.swizzled.data() + layout.offset(16, 0), operands.blocks, slice, next, next};
+            std::vector<float> out(expected.size(), -1.0F);
+            kernels(level).few_rows(source, rows.data(), count, reinterpret_cast<float(*)[kPanel]>(out.data()));
+            CAPTURE(k);
+            CAPTURE(slice);
+            CHECK_EQ(std::memcmp(out.data(), expected.data(), out.size() * sizeof(float)), 0);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("extreme codes do not overflow any level") {
   Operands operands(64, 1, 1, 0x7E);
   for (const uint8_t byte : {0x77, 0xFF, 0x7F}) {
