@@ -29,12 +29,31 @@ function withShapesOf(old, section) {
   return { ...section, shapes: [...kept, ...section.shapes] };
 }
 
-/** Sections are told apart by what was measured and on which machine; a new run takes the place of an old one. */
+/** A file of scripts/bench/gpu/profile_kernels.py joins the section of its machine; each profile says its commit. */
+function withProfiles(old, { profiles, commit: at }) {
+  const fresh = profiles.map((profile) => ({ commit: at, ...profile }));
+  const same = (a, b) => a.shape === b.shape && a.tokens === b.tokens;
+  const kept = (old.profiles ?? []).filter((one) => !fresh.some((other) => same(one, other)));
+  return { ...old, profiles: [...kept, ...fresh] };
+}
+
+/**
+ * Sections are told apart by what was measured and on which machine; a new run takes the place of an old one. What was
+ * written by hand (notes, tried) and the profiles stay: who merges looks whether they still hold.
+ */
 function merge(section) {
   const all = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : { sections: [] };
   const same = (old) => old.kind === section.kind && old.machine.name === section.machine.name;
-  const merged = withShapesOf(all.sections.find(same), section);
-  all.sections = [...all.sections.filter((old) => !same(old)), merged];
+  const old = all.sections.find(same);
+  if (!section.shapes && section.profiles && !old) {
+    throw new Error(`profiles of ${section.machine.name}: merge that machine's run first`);
+  }
+  const { notes, tried, profiles } = old ?? {};
+  const merged =
+    !section.shapes && section.profiles
+      ? withProfiles(old, section)
+      : { ...withShapesOf(old, section), notes, tried, profiles };
+  all.sections = [...all.sections.filter((one) => one !== old), merged];
   writeFileSync(json, `${JSON.stringify(all, null, 1)}\n`);
 }
 

@@ -1,9 +1,11 @@
-// Our cpu provider against ggml and against the speed at which this machine reads memory, in turns in one run.
+// Our cpu provider against ggml, torch and the speed at which this machine reads memory, in turns in one run.
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { failureOf, runChild } from '../toolchain/child.mjs';
+import { inRepository } from '../toolchain/places.mjs';
 import { ensureGgmlBench } from './ggml.mjs';
 import { buildCpuBench } from './programs.mjs';
 import { quantile } from './quantile.mjs';
+import { ensureTorch } from './torch.mjs';
 
 const shape = { name: 'qwen3-30b-a3b', hidden: 2048, intermediate: 768, experts: 128, topK: 8 };
 /** FP4 weights and one E4M3 scale for 16 of them: 0.5625 bytes a weight. */
@@ -17,14 +19,26 @@ const cases = [
   { tokens: 512, kernel: 'dynamic', runs: 2 },
 ];
 const peers = ['nvfp4', 'mxfp4', 'mxfp4-repack'];
+/** torch over weights dequantised to these types. */
+const torchTypes = ['bf16', 'fp32'];
 const threads = cpus().length;
 
-async function measure(program, args) {
-  const result = await runChild(program, args.map(String), { limitS: 600, quiet: true });
+async function measure(program, args, env = process.env) {
+  const result = await runChild(program, args.map(String), { limitS: 600, quiet: true, env });
   const failure = failureOf(result);
   const line = result.output.split('\n').find((text) => text.startsWith('{'));
   if (failure || !line) throw new Error(`${program} ${args.join(' ')}: ${failure ?? 'no figures'}\n${result.output}`);
   return JSON.parse(line);
+}
+
+/** @returns {Promise<object | undefined>} where torch can be imported; undefined, with a word why, where it cannot be had. */
+async function torchIfAny() {
+  try {
+    return await ensureTorch();
+  } catch (error) {
+    console.log(`torch is left out: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** Keeps what runs of the same name measured. */
@@ -62,6 +76,14 @@ class Samples {
 export async function measureCpu(facts, { rounds }) {
   const ours = await buildCpuBench();
   const ggml = await ensureGgmlBench();
+  const torch = await torchIfAny();
+  let torchVersion;
+  const measureTorch = async (type, common) => {
+    const script = inRepository('scripts', 'bench', 'cpu', 'torch_layer.py');
+    const line = await measure('python3', [script, '--kind', type, '--threads', threads, ...common], torch);
+    torchVersion = line.torch;
+    return line;
+  };
   const samples = new Samples();
   const loadBefore = loadavg()[0];
   for (let round = 1; round <= rounds; round += 1) {
@@ -73,6 +95,8 @@ export async function measureCpu(facts, { rounds }) {
       const common = ['--tokens', tokens, '--runs', runs];
       samples.add(`ours ${tokens}`, await measure(ours, ['--kind', kernel, ...common]));
       for (const kind of peers) samples.add(`${kind} ${tokens}`, await measure(ggml, ['--kind', kind, ...common]));
+      if (!torch) continue;
+      for (const type of torchTypes) samples.add(`torch ${type} ${tokens}`, await measureTorch(type, common));
     }
   }
   const readBytes = 340 * 2 ** 20;
@@ -88,7 +112,10 @@ export async function measureCpu(facts, { rounds }) {
     const us = samples.of(`ours ${tokens}`);
     const row = { tokens, kernel, uniqueExperts, bytes, us, gbPerS: gigabytes(bytes, us.median) };
     const beside = Object.fromEntries(peers.map((kind) => [kind, samples.of(`${kind} ${tokens}`)]));
-    return { ...row, ofBandwidth: row.gbPerS / bandwidth, ggml: beside, timesGgml: beside.nvfp4.median / us.median };
+    const torchBeside =
+      torch && Object.fromEntries(torchTypes.map((type) => [type, samples.of(`torch ${type} ${tokens}`)]));
+    const timesGgml = beside.nvfp4.median / us.median;
+    return { ...row, ofBandwidth: row.gbPerS / bandwidth, ggml: beside, torch: torchBeside, timesGgml };
   });
   const machine = {
     name: cpus()[0].model,
@@ -97,5 +124,5 @@ export async function measureCpu(facts, { rounds }) {
     system: `Linux ${release()}`,
   };
   const load = { before: loadBefore, after: loadavg()[0] };
-  return { kind: 'cpu', machine, ...facts, load, rounds, shape, read, bandwidth, rows };
+  return { kind: 'cpu', machine, ...facts, load, rounds, shape, torch: torchVersion, read, bandwidth, rows };
 }

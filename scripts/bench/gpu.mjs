@@ -1,9 +1,20 @@
-// The kernels of the cuda provider against torch and Triton on this machine's GPU: scripts/bench/gpu/run.py does the work.
+// The kernels of the cuda provider against torch, Triton and Humming on this machine's GPU: scripts/bench/gpu/run.py does the work.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failureOf, runChild } from '../toolchain/child.mjs';
 import { inRepository, temporaryFolder } from '../toolchain/places.mjs';
+import { ensureHumming } from './humming.mjs';
 import { buildGpuBench } from './programs.mjs';
+
+/** @returns {Promise<string[]>} the option that gives Humming to run.py; none, with a word why, where it cannot be had. */
+async function hummingOption() {
+  try {
+    return ['--humming', await ensureHumming()];
+  } catch (error) {
+    console.log(`Humming is left out: ${error.message}`);
+    return [];
+  }
+}
 
 /**
  * @param {{ date: string, commit: string }} facts
@@ -22,6 +33,7 @@ export async function measureGpu(facts, wanted) {
     '--shapes',
     wanted.shapes,
   ];
+  args.push(...(await hummingOption()));
   if (wanted.tokens) args.push('--tokens', wanted.tokens);
   const failure = failureOf(await runChild('python3', args, { limitS: 1200 }));
   if (failure) throw new Error(`python3 ${args.join(' ')}: ${failure}; torch with CUDA and triton must be importable`);

@@ -1,6 +1,9 @@
 // Times one kernel family over a random layer: CUDA graph replay with a cold L2, next to a plain streamer of the same bytes.
 //   bench_family [--family NAME] [--shape H,I,E,K,ACT] [--tokens 1,8,64] [--reps N] [--check 0|1] [--json FILE] [--routing FOLDER]
+//                [--profile 1]   (one replay between cudaProfilerStart and cudaProfilerStop and no figures, for scripts/bench/gpu/profile_kernels.py)
 //                [--fc1 wide,groups,rows,units,stage,depth,blocks] [--fc2 ...] [--sweep 1]   (tunings of b12x-upcast)
+#include <cuda_profiler_api.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -85,6 +88,13 @@ class Replay {
     check_cuda(cudaGraphLaunch(graph_, stream_), "launching a graph");
     check_cuda(cudaStreamSynchronize(stream_), "running a graph");
   }
+  void profiled() {
+    check_cuda(cudaMemsetAsync(flush_.as<void>(), 0, flush_.bytes(), stream_), "flushing L2");
+    check_cuda(cudaStreamSynchronize(stream_), "flushing L2");
+    check_cuda(cudaProfilerStart(), "starting the profiler");
+    once();
+    check_cuda(cudaProfilerStop(), "stopping the profiler");
+  }
   Spread time(int reps) {
     std::vector<float> times;
     for (int i = 0; i < reps + 3; ++i) {
@@ -127,6 +137,7 @@ struct Case {
   int tokens, reps;
   bool check;
   double skew;
+  bool profile = false;
 };
 
 /// Device buffers of a batch; taps only when asked for.
@@ -200,6 +211,10 @@ std::string run_case(const Case& c, Memory& flush, const std::string& label) {
   Replay replay(flush);
   replay.capture([&](cudaStream_t stream) { c.family.enqueue(c.layer.device(), c.own, shape, buffers.batch, stream, nullptr); });
   replay.once();
+  if (c.profile) {
+    replay.profiled();
+    return "{\"profiled\": true}";
+  }
   const auto first = to_host<uint16_t>(buffers.y, host.x.size());
   bool same = true;
   for (int i = 0; c.check && i < 20; ++i) {
@@ -273,7 +288,7 @@ int run(const Options& options) {
   hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", ""))};
   for (const int tokens : numbers(get("--tokens", "1,8,64,512"))) {
     if (options.count("--routing") != 0) write_routing(options.at("--routing"), batch_of(layer, tokens, skew), tokens);
-    report(run_case({family, layer, own.get(), tokens, reps, check, skew}, flush, ""));
+    report(run_case({family, layer, own.get(), tokens, reps, check, skew, get("--profile", "0") != "0"}, flush, ""));
     if (get("--sweep", "0") == "0") continue;
     for (const bool second : {false, true}) {
       std::vector<std::pair<double, std::string>> best;

@@ -1,10 +1,11 @@
 """Measures one MoE layer on this machine's GPU: ours, its peers, and a kernel that only reads the bytes; prints JSON.
 
 usage: run.py --program PATH --out FILE.json [--families b12x-upcast,cutlass-sm90] [--tokens 1,8,...] [--shapes NAME,...]
-              [--runs N] [--skip-peers]
+              [--runs N] [--peers torch,triton,humming,streamer] [--humming FOLDER]
 
 PATH is moescope_cuda_bench (native/cuda/CMakeLists.txt). Everything runs on the routing that it writes, as CUDA graph replay
-with L2 flushed before each replay. Needs torch; the W4A16 peer and the streamer need triton.
+with L2 flushed before each replay; --peers "" measures ours alone. Needs torch; the W4A16 peers and the streamer need triton.
+FOLDER holds Humming (scripts/bench/humming.mjs fetches it); without it that peer is left out.
 """
 
 import argparse
@@ -17,23 +18,19 @@ from pathlib import Path
 import numpy
 import torch
 
+from machine import machine, nvidia_smi
+from shapes import SHAPES
 from streamer import Streamer
 from torch_grouped import TorchGrouped
 from triton_w4a16 import candidates
 from weights import Layer
-from workload import SHAPES, Timer, nrmse, same_every_time, summary
+from workload import Timer, nrmse, same_every_time, summary
 
 TUNING_RUNS = 9
 
 
-def nvidia_smi(fields):
-    out = subprocess.run(["nvidia-smi", "--id=0", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"], capture_output=True, text=True, check=True)
-    return dict(zip(fields, (value.strip() for value in out.stdout.strip().splitlines()[0].split(","))))
-
-
-def machine():
-    facts = nvidia_smi(["name", "driver_version", "clocks.max.sm", "clocks.max.mem", "power.limit", "memory.total"])
-    return {**facts, "torch": torch.__version__, "cuda": torch.version.cuda, "python": sys.version.split()[0]}
+def facts():
+    return {**machine(), "torch": torch.__version__, "cuda": torch.version.cuda}
 
 
 def run_ours(program, family, shape, tokens, runs, routing):
@@ -61,28 +58,71 @@ def fastest(timer, calls):
     return best[1:]
 
 
-def run_peers(shape, layer, tokens, runs, routing, timer, grouped, streamer):
-    flat = numpy.fromfile(Path(routing) / f"{tokens}.i32", dtype=numpy.int32)
-    ids = torch.from_numpy(flat).view(tokens, shape.top_k).cuda()
-    unique = int(ids.unique().numel())
-    x = torch.randn(tokens, shape.hidden, device="cuda", dtype=torch.bfloat16)
-    router = torch.rand(tokens, shape.top_k, device="cuda")
-    router /= router.sum(1, keepdim=True)
+def run_w4a16(name, calls, run):
+    """One peer's row, by the fastest of its calls; a peer that fails says why."""
+    timer, runs, batch, expected = run
+    try:
+        graph, y, call = fastest(timer, [lambda peer=peer: peer(*batch) for peer in calls])
+        graph.replay()
+        torch.cuda.synchronize()
+        return {"peer": name, "us": summary(timer.replay(graph, runs)), "config": call.__defaults__[0].config,
+                "nrmse_to_torch": nrmse(y, expected), "deterministic": same_every_time(graph, y)}
+    except Exception as error:  # a peer's own checks raise anything; the other rows are still wanted
+        return {"peer": name, "failed": f"{type(error).__name__}: {error}"[-500:]}
 
-    graph, y = timer.capture(lambda: grouped(x, ids, router))
-    rows = [{"peer": grouped.name, "us": summary(timer.replay(graph, runs)), "deterministic": same_every_time(graph, y)}]
-    expected = y.clone()
 
-    graph, y, call = fastest(timer, [lambda peer=peer: peer(x, ids, router) for peer in candidates(layer, tokens)])
-    graph.replay()
-    torch.cuda.synchronize()
-    config = call.__defaults__[0].config
-    rows.append({"peer": "triton W4A16 NVFP4", "us": summary(timer.replay(graph, runs)), "config": config,
-                 "nrmse_to_torch": nrmse(y, expected), "deterministic": same_every_time(graph, y)})
+def humming_for(folder, layer, tokens):
+    """The peer for these token counts, or the row that says why it is absent."""
+    from humming_w4a16 import Humming, prepare
 
-    graph, _, _ = fastest(timer, streamer.candidates(unique * shape.expert_bytes))
-    rows.append({"peer": "streamer", "us": summary(timer.replay(graph, runs)), "bytes": unique * shape.expert_bytes})
-    return {"tokens": tokens, "unique_experts": unique, "bytes": unique * shape.expert_bytes, "flops": shape.flops(tokens), "peers": rows}
+    try:
+        prepare(folder)
+        return Humming(layer, tokens)
+    except Exception as error:  # its JIT compiler and its checks raise anything
+        return {"peer": Humming.name, "failed": f"{type(error).__name__}: {error}"[-500:]}
+
+
+class Peers:
+    """The wanted peers of one layer; `row` measures them all on one routing."""
+
+    def __init__(self, shape, wanted, tokens, runs, timer, humming):
+        self.shape, self.runs, self.timer = shape, runs, timer
+        self.layer = Layer(shape)
+        self.grouped = TorchGrouped(self.layer)  # every W4A16 result is compared with it
+        self.triton = "triton" in wanted
+        self.humming = humming_for(humming, self.layer, tokens) if humming and "humming" in wanted else None
+        self.streamer = Streamer(shape.experts * shape.expert_bytes) if "streamer" in wanted else None
+
+    def row(self, tokens, routing):
+        shape, runs, timer = self.shape, self.runs, self.timer
+        flat = numpy.fromfile(Path(routing) / f"{tokens}.i32", dtype=numpy.int32)
+        ids = torch.from_numpy(flat).view(tokens, shape.top_k).cuda()
+        used_bytes = int(ids.unique().numel()) * shape.expert_bytes
+        x = torch.randn(tokens, shape.hidden, device="cuda", dtype=torch.bfloat16)
+        router = torch.rand(tokens, shape.top_k, device="cuda")
+        router /= router.sum(1, keepdim=True)
+
+        graph, y = timer.capture(lambda: self.grouped(x, ids, router))
+        rows = [{"peer": self.grouped.name, "us": summary(timer.replay(graph, runs)), "deterministic": same_every_time(graph, y)}]
+        run = (timer, runs, (x, ids, router), y.clone())
+        if self.triton:
+            rows.append(run_w4a16("triton W4A16 NVFP4", candidates(self.layer, tokens), run))
+        if isinstance(self.humming, dict):
+            rows.append(self.humming)
+        elif self.humming is not None:
+            rows.append(run_w4a16(self.humming.name, self.humming.candidates(tokens), run))
+        if self.streamer is not None:
+            graph, _, _ = fastest(timer, self.streamer.candidates(used_bytes))
+            rows.append({"peer": "streamer", "us": summary(timer.replay(graph, runs)), "bytes": used_bytes})
+        return {"tokens": tokens, "unique_experts": used_bytes // shape.expert_bytes, "bytes": used_bytes, "flops": shape.flops(tokens), "peers": rows}
+
+
+def add_peers(entry, peers, tokens, routing):
+    for count in tokens:
+        try:
+            entry["peers"].append(peers.row(count, routing))
+        except (RuntimeError, torch.OutOfMemoryError, FileNotFoundError) as error:
+            entry["peers"].append({"tokens": count, "failed": str(error)[-500:]})
 
 
 def main():
@@ -93,10 +133,12 @@ def main():
     parser.add_argument("--tokens", default="1,8,64,512,4096,8192")
     parser.add_argument("--shapes", default="qwen3-30b-a3b")
     parser.add_argument("--runs", type=int, default=50)
-    parser.add_argument("--skip-peers", action="store_true")
+    parser.add_argument("--peers", default="torch,triton,humming,streamer")
+    parser.add_argument("--humming", metavar="FOLDER")
     options = parser.parse_args()
     tokens = [int(count) for count in options.tokens.split(",")]
-    result = {"kind": "gpu", "machine": machine(), "shapes": []}
+    wanted = [name for name in options.peers.split(",") if name]
+    result = {"kind": "gpu", "machine": facts(), "shapes": []}
     timer = Timer()
     for name in options.shapes.split(","):
         shape = SHAPES[name]
@@ -105,15 +147,8 @@ def main():
         with tempfile.TemporaryDirectory() as routing:
             for family in options.families.split(","):
                 entry["ours"] += run_ours(options.program, family, shape, tokens, options.runs, routing)
-            if not options.skip_peers:
-                layer = Layer(shape)
-                grouped, streamer = TorchGrouped(layer), Streamer(shape.experts * shape.expert_bytes)
-                for count in tokens:
-                    try:
-                        entry["peers"].append(run_peers(shape, layer, count, options.runs, routing, timer, grouped, streamer))
-                    except (RuntimeError, torch.OutOfMemoryError, FileNotFoundError) as error:
-                        entry["peers"].append({"tokens": count, "failed": str(error)[-500:]})
-                del layer, grouped, streamer
+            if wanted:
+                add_peers(entry, Peers(shape, wanted, tokens, options.runs, timer, options.humming), tokens, routing)
                 torch.cuda.empty_cache()
         result["clocks_after"] = nvidia_smi(["clocks.sm", "clocks.mem", "temperature.gpu", "power.draw"])
         Path(options.out).write_text(json.dumps(result, indent=1) + "\n")

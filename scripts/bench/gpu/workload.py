@@ -1,49 +1,8 @@
-"""Shapes, routing and the way everything here is timed: CUDA graph replay, cold L2, events around each replay."""
-
-from dataclasses import dataclass
+"""The way everything here is timed: CUDA graph replay, cold L2, events around each replay."""
 
 import torch
 
-
-@dataclass(frozen=True)
-class Shape:
-    name: str
-    hidden: int
-    intermediate: int
-    experts: int
-    top_k: int
-    gated: bool
-
-    @property
-    def matrices(self):
-        return 3 if self.gated else 2
-
-    @property
-    def expert_bytes(self):
-        """FP4 weights and one E4M3 scale a 16: 0.5625 bytes a weight."""
-        return self.matrices * self.hidden * self.intermediate * 9 // 16
-
-    def flops(self, tokens):
-        return 2 * self.matrices * self.hidden * self.intermediate * self.top_k * tokens
-
-
-SHAPES = {
-    shape.name: shape
-    for shape in (
-        Shape("qwen3-30b-a3b", 2048, 768, 128, 8, True),
-        Shape("nemotron-3-super", 1024, 2688, 512, 22, False),
-        Shape("deepseek-like", 7168, 2048, 256, 8, True),
-    )
-}
-
 FLUSH_BYTES = 256 << 20  # several times the L2 of an H200 (50 MB)
-
-
-def route(shape, tokens, seed):
-    """Uniform routing, top_k different experts a token: int32 [tokens, top_k] on the device."""
-    generator = torch.Generator().manual_seed(seed)
-    ids = torch.rand(tokens, shape.experts, generator=generator).argsort(dim=1)[:, : shape.top_k]
-    return ids.to(torch.int32).contiguous().cuda()
 
 
 class Timer:
