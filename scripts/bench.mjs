@@ -7,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { measureCpu } from './bench/cpu.mjs';
 import { measureGpu } from './bench/gpu.mjs';
+import { merged } from './bench/merge.mjs';
 import { performancePage } from './bench/page.mjs';
 import { tellAndExit } from './toolchain/entry.mjs';
 import { inRepository } from './toolchain/places.mjs';
@@ -22,39 +23,9 @@ function commit() {
   return git('rev-parse', '--short=12', 'HEAD') + (changed === '' ? '' : '+');
 }
 
-/** Of one commit on one machine, shapes of several runs stand side by side. */
-function withShapesOf(old, section) {
-  if (!old?.shapes || !section.shapes || old.commit !== section.commit) return section;
-  const kept = old.shapes.filter(({ shape }) => !section.shapes.some((one) => one.shape === shape));
-  return { ...section, shapes: [...kept, ...section.shapes] };
-}
-
-/** A file of scripts/bench/gpu/profile_kernels.py joins the section of its machine; each profile says its commit. */
-function withProfiles(old, { profiles, commit: at }) {
-  const fresh = profiles.map((profile) => ({ commit: at, ...profile }));
-  const same = (a, b) => a.shape === b.shape && a.tokens === b.tokens;
-  const kept = (old.profiles ?? []).filter((one) => !fresh.some((other) => same(one, other)));
-  return { ...old, profiles: [...kept, ...fresh] };
-}
-
-/**
- * Sections are told apart by what was measured and on which machine; a new run takes the place of an old one. What was
- * written by hand (notes, tried) and the profiles stay: who merges looks whether they still hold.
- */
 function merge(section) {
   const all = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : { sections: [] };
-  const same = (old) => old.kind === section.kind && old.machine.name === section.machine.name;
-  const old = all.sections.find(same);
-  if (!section.shapes && section.profiles && !old) {
-    throw new Error(`profiles of ${section.machine.name}: merge that machine's run first`);
-  }
-  const { notes, tried, profiles } = old ?? {};
-  const merged =
-    !section.shapes && section.profiles
-      ? withProfiles(old, section)
-      : { ...withShapesOf(old, section), notes, tried, profiles };
-  all.sections = [...all.sections.filter((one) => one !== old), merged];
-  writeFileSync(json, `${JSON.stringify(all, null, 1)}\n`);
+  writeFileSync(json, `${JSON.stringify(merged(all, section), null, 1)}\n`);
 }
 
 function options() {

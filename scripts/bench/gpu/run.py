@@ -27,6 +27,7 @@ from weights import Layer
 from workload import Timer, nrmse, same_every_time, summary
 
 TUNING_RUNS = 9
+OURS_LIMIT_S = 90
 
 
 def facts():
@@ -34,17 +35,17 @@ def facts():
 
 
 def run_ours(program, family, shape, tokens, runs, routing):
-    """One dict a token count; a family that refuses or fails says why."""
+    """One dict a token count; where a family refuses or fails, the rest says why."""
     activation = 0 if shape.gated else 3
-    rows = []
-    for count in tokens:
-        command = [program, "--family", family, "--shape", f"{shape.hidden},{shape.intermediate},{shape.experts},{shape.top_k},{activation}",
-                   "--tokens", str(count), "--reps", str(runs), "--routing", routing]
-        done = subprocess.run(command, capture_output=True, text=True)
-        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-        failed = {"family": family, "tokens": count, "failed": done.stderr.strip()[-500:]}
-        rows.append(json.loads(lines[-1]) if done.returncode == 0 and lines else failed)
-    return rows
+    command = [program, "--family", family, "--shape", f"{shape.hidden},{shape.intermediate},{shape.experts},{shape.top_k},{activation}",
+               "--tokens", ",".join(map(str, tokens)), "--reps", str(runs), "--routing", routing]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=OURS_LIMIT_S)
+        out, why = done.stdout, done.stderr.strip()[-500:] or f"exit status {done.returncode}"
+    except subprocess.TimeoutExpired as late:
+        out, why = (late.stdout or b"").decode(), f"longer than {OURS_LIMIT_S} s"
+    rows = {row["tokens"]: row for row in (json.loads(line) for line in out.splitlines() if line.startswith("{"))}
+    return [rows.get(count, {"family": family, "tokens": count, "failed": why}) for count in tokens]
 
 
 def fastest(timer, calls):
