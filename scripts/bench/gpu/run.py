@@ -28,6 +28,8 @@ from workload import Timer, nrmse, same_every_time, summary
 
 TUNING_RUNS = 9
 OURS_LIMIT_S = 90
+# Peers that are right differ from torch by 0.006 (bf16 roundings in other places, H100); a wrong scale or row gives 0.1 and more.
+PEER_NRMSE = 0.02
 
 
 def facts():
@@ -66,8 +68,11 @@ def run_w4a16(name, calls, run):
         graph, y, call = fastest(timer, [lambda peer=peer: peer(*batch) for peer in calls])
         graph.replay()
         torch.cuda.synchronize()
+        error = nrmse(y, expected)
+        if not error <= PEER_NRMSE:
+            return {"peer": name, "failed": f"its result differs from torch's: NRMSE {error:.4f}, limit {PEER_NRMSE}"}
         return {"peer": name, "us": summary(timer.replay(graph, runs)), "config": call.__defaults__[0].config,
-                "nrmse_to_torch": nrmse(y, expected), "deterministic": same_every_time(graph, y)}
+                "nrmse_to_torch": error, "deterministic": same_every_time(graph, y)}
     except Exception as error:  # a peer's own checks raise anything; the other rows are still wanted
         return {"peer": name, "failed": f"{type(error).__name__}: {error}"[-500:]}
 
