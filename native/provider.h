@@ -149,6 +149,15 @@ typedef struct moe_device {
 
 typedef struct moe_layer moe_layer;
 
+/* What a layer holds of a device's own memory, bytes. */
+typedef struct moe_layer_memory {
+  uint32_t struct_size;
+  int32_t graphs;     /* captured graphs that are kept */
+  uint64_t tensors;   /* FP4 codes, the scales of each path, multipliers */
+  uint64_t reordered; /* copies of them in the order that kernels read */
+  uint64_t runs;      /* buffers of runs, kept from run to run: batch, y, workspace */
+} moe_layer_memory;
+
 typedef struct moe_provider {
   uint32_t abi;         /* MOE_PROVIDER_ABI */
   uint32_t struct_size;
@@ -160,6 +169,8 @@ typedef struct moe_provider {
   moe_status (*run)(moe_layer* layer, const moe_batch* batch, const moe_sink* sink);
   void (*destroy_layer)(moe_layer* layer);
   const char* (*last_error)(void); /* of the calling thread; never NULL */
+  /* Since struct_size 80. NULL: the provider works in the host's memory. */
+  moe_status (*layer_memory)(moe_layer* layer, moe_layer_memory* out);
 } moe_provider;
 
 /* The one exported symbol of a provider library. */

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { AppError } from '../contract/errors';
 import { type Contract, contracts, type Decision, type ReferenceContract, referenceContracts } from '../contract/layer';
+import type { DeviceMemory } from '../contract/session';
 import { type DispatchRules, loadRules } from '../engine/dispatch/rules';
 import type { LoadedLayer, Merge } from '../engine/layer/load-layer';
 import { runOnReference } from '../engine/layer/reference';
@@ -22,7 +23,7 @@ import {
   thresholdOption,
 } from './options';
 import { checkOutput, writeTensors } from './tensor-output';
-import { number, table } from './text';
+import { bytesText, number, table } from './text';
 
 const tapNames = ['x_q', 'x_sf', 'fc1', 'act', 'act_q', 'act_sf', 'fc2'];
 
@@ -113,17 +114,19 @@ async function run(path: string, options: RunOptions, command: Command): Promise
   try {
     const runner = await makeRunner({ provider, layer, rules, threshold, options, context });
     const answers: Answer[] = [];
+    let deviceMemory: DeviceMemory | null = null;
     try {
       for (const batch of batches) {
         context.progress('running', answers.length, batches.length);
         answers.push({ batch, ...(await runner.run(batch)) });
       }
+      deviceMemory = runner.deviceMemory();
     } finally {
       await runner.close();
     }
     const tensors = collect(answers);
     await writeTensors(options.out, tensors);
-    report(context, { layer, provider, threshold, options, answers, tensors });
+    report(context, { layer, provider, threshold, options, answers, tensors, deviceMemory });
   } finally {
     await checkpoint.close();
   }
@@ -163,6 +166,7 @@ function thresholdOf(options: RunOptions, context: CliContext): ReturnType<typeo
 
 interface Runner {
   run(batch: NamedBatch): Promise<{ decision: Decision; result: RunResult }>;
+  deviceMemory(): DeviceMemory | null;
   close(): Promise<void>;
 }
 
@@ -180,10 +184,17 @@ async function makeRunner({ provider, layer, rules, threshold, options, context 
   const binding = context.binding();
   const cancel = context.cancelFlag();
   const own = referenceContracts.find((known) => known === contract);
-  if (own) return runOnReference({ binding, provider, layer, contract: own, rules, taps, cancel });
+  if (own) {
+    const answers = await runOnReference({ binding, provider, layer, contract: own, rules, taps, cancel });
+    return { ...answers, deviceMemory: () => null };
+  }
   const wrapper = new Wrapper({ binding, provider, layer, contract: contract as Contract, threshold, rules });
   await wrapper.ensure(context.task('preparing'));
-  return { run: (batch) => wrapper.run(batch, { force: path, taps, cancel }), close: () => wrapper.destroy() };
+  return {
+    run: (batch) => wrapper.run(batch, { force: path, taps, cancel }),
+    deviceMemory: () => wrapper.deviceMemory,
+    close: () => wrapper.destroy(),
+  };
 }
 
 /** "y" and the taps, with the batch's name before them where it has one. */
@@ -199,9 +210,13 @@ function collect(answers: readonly Answer[]): Map<string, NativeTensor> {
 interface Reported extends Pick<RunnerParts, 'layer' | 'provider' | 'threshold' | 'options'> {
   answers: Answer[];
   tensors: Map<string, NativeTensor>;
+  deviceMemory: DeviceMemory | null;
 }
 
-function report(context: CliContext, { layer, provider, threshold, options, answers, tensors }: Reported): void {
+function report(
+  context: CliContext,
+  { layer, provider, threshold, options, answers, tensors, deviceMemory }: Reported,
+): void {
   const data = {
     layer: layer.plan.index,
     shape: layer.plan.shape,
@@ -209,6 +224,7 @@ function report(context: CliContext, { layer, provider, threshold, options, answ
     merge: options.merge,
     threshold,
     provider: { name: provider.name, version: provider.version, device: provider.probe().name },
+    ...(deviceMemory && { deviceMemory }),
     out: options.out,
     tensors: [...tensors].map(([name, tensor]) => ({ name, dtype: tensor.info().dtype, shape: tensor.info().shape })),
     notes: layer.notes,
@@ -230,9 +246,14 @@ function report(context: CliContext, { layer, provider, threshold, options, answ
         chainText(decision),
       ]),
       '',
+      ...(deviceMemory ? [memoryText(deviceMemory)] : []),
       `${options.out}: ${data.tensors.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.join(', ')}]`).join('; ')}`,
     ].join('\n'),
   );
+}
+
+function memoryText({ tensors, reordered, runs, graphs }: DeviceMemory): string {
+  return `device memory: tensors ${bytesText(tensors)}, copies in the kernels' order ${bytesText(reordered)}, buffers of runs ${bytesText(runs)}, ${graphs} captured graphs`;
 }
 
 function chainText({ steps }: Decision): string {

@@ -84,6 +84,19 @@ export type WorkloadChange = z.infer<typeof WorkloadChangeSchema>;
 
 export const runStates = ['empty', 'loading', 'ready', 'running', 'paused', 'replay', 'failed'] as const;
 
+/** What a layer holds of a device's own memory, bytes; as provider.h's moe_layer_memory has it. */
+export const DeviceMemorySchema = z.object({
+  /** FP4 codes, the scales of each path, multipliers */
+  tensors: z.number(),
+  /** copies of them in the order that kernels read */
+  reordered: z.number(),
+  /** buffers of runs, kept from run to run */
+  runs: z.number(),
+  /** captured graphs that are kept; their memory is not known */
+  graphs: z.number().int(),
+});
+export type DeviceMemory = z.infer<typeof DeviceMemorySchema>;
+
 /** The engine's state, sent whole on every change (it is small). */
 export const EngineStateSchema = z.object({
   state: z.enum(runStates),
@@ -104,6 +117,8 @@ export const EngineStateSchema = z.object({
   batches: z.number().int(),
   /** engine memory held for tensors and batches, bytes */
   memoryBytes: z.number(),
+  /** absent where the provider works in the host's memory */
+  deviceMemory: DeviceMemorySchema.optional(),
   warnings: z.array(z.string()),
   error: AppErrorSchema.nullable(),
 });

@@ -27,6 +27,7 @@ export function engineState(parts: StateParts): EngineState {
   const runtime = live?.source.runtime ?? null;
   const recorded = replay?.environment ?? null;
   const source = replay ?? live?.source ?? null;
+  const held = runtime?.deviceMemory;
   return {
     state: parts.state,
     source: source?.kind ?? 'none',
@@ -50,6 +51,7 @@ export function engineState(parts: StateParts): EngineState {
     position: source ? source.visible() - 1 : -1,
     batches: source?.table.length ?? 0,
     memoryBytes: (live?.source.memoryBytes() ?? 0) + (replay?.memoryBytes() ?? 0),
+    ...(held && { deviceMemory: held }),
     warnings: [...parts.warnings],
     error: parts.error,
   };

@@ -165,7 +165,8 @@ Napi::Value ProviderWrap::create_layer(const Napi::CallbackInfo& info) {
 
 Napi::Function ProviderLayerWrap::define(Napi::Env env) {
   return DefineClass(env, kName, {InstanceMethod<&ProviderLayerWrap::run>("run"), InstanceMethod<&ProviderLayerWrap::history>("history"),
-                                  InstanceMethod<&ProviderLayerWrap::resum_noise>("resumNoise"), InstanceMethod<&ProviderLayerWrap::destroy>("destroy")});
+                                  InstanceMethod<&ProviderLayerWrap::resum_noise>("resumNoise"), InstanceMethod<&ProviderLayerWrap::memory>("memory"),
+                                  InstanceMethod<&ProviderLayerWrap::destroy>("destroy")});
 }
 
 Napi::Value ProviderLayerWrap::run(const Napi::CallbackInfo& info) {
@@ -176,6 +177,19 @@ Napi::Value ProviderLayerWrap::run(const Napi::CallbackInfo& info) {
     return AsyncTask<RunOutput>::start(
         info.Env(), std::move(hooks),
         [layer = native(), input = run_argument(fields)](const Task& task) { return layer->run(input, task); }, run_object);
+  });
+}
+
+Napi::Value ProviderLayerWrap::memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::optional<moe_layer_memory> held = native()->memory();
+    if (!held) return info.Env().Null();
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("tensors", Napi::Number::New(info.Env(), static_cast<double>(held->tensors)));
+    out.Set("reordered", Napi::Number::New(info.Env(), static_cast<double>(held->reordered)));
+    out.Set("runs", Napi::Number::New(info.Env(), static_cast<double>(held->runs)));
+    out.Set("graphs", Napi::Number::New(info.Env(), held->graphs));
+    return out;
   });
 }
 

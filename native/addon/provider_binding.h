@@ -32,6 +32,7 @@ class ProviderLayerWrap : public Handle<ProviderLayerWrap, ProviderLayer> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value history(const Napi::CallbackInfo& info);
   Napi::Value resum_noise(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
   /// The native layer goes when the last run that holds it ends.
   Napi::Value destroy(const Napi::CallbackInfo& info);
 };

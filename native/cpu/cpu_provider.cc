@@ -52,7 +52,7 @@ moe_status run(moe_layer* layer, const moe_batch* batch, const moe_sink* sink) {
 void destroy_layer(moe_layer* layer) { delete reinterpret_cast<Layer*>(layer); }
 
 constexpr moe_provider kProvider{MOE_PROVIDER_ABI, sizeof(moe_provider), "cpu", "1.0.0",       capabilities,
-                                 probe,            create_layer,         run,   destroy_layer, abi::last_error};
+                                 probe,            create_layer,         run,   destroy_layer, abi::last_error, nullptr};
 
 }  // namespace
 

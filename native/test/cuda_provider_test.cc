@@ -148,6 +148,22 @@ TEST_CASE("the FP4 bytes are on the GPU once for both scale sets") {
   CHECK_EQ(thrown([&] { pure->run(batch(3, MOE_PATH_CUTLASS), {}); }).first, code::kUnsupported);
 }
 
+TEST_CASE("a layer says what it holds of the GPU's memory, also while nothing runs") {
+  FakeMachine machine;
+  const auto layer = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+  const moe_layer_memory before = layer->memory().value();
+  CHECK_EQ(before.tensors, machine.driver.allocated);
+  CHECK_EQ(before.reordered, 2000);  // both families, which the fake driver does not count
+  CHECK_EQ(before.runs, 0);
+  CHECK_EQ(before.graphs, 0);
+  const RunOutput run = layer->run(batch(9), {});
+  const moe_layer_memory after = layer->memory().value();
+  CHECK_EQ(after.tensors + after.runs, machine.driver.allocated);
+  CHECK_GE(after.runs, run.workspace_bytes);
+  CHECK_EQ(after.graphs, machine.driver.live_graphs);
+  CHECK_FALSE(cpu_provider()->create_layer(source_of(made(), MOE_CLEAN))->memory().has_value());
+}
+
 TEST_CASE("no memory: the tensor, its size and what is free are named, and nothing is kept") {
   FakeMachine machine;
   machine.driver.capacity = 70000;
@@ -158,6 +174,10 @@ TEST_CASE("no memory: the tensor, its size and what is free are named, and nothi
   CHECK_EQ(machine.driver.allocated, 0);
 
   machine.driver.capacity = size_t{1} << 20;
+  machine.upcast.no_memory = true;
+  CHECK(contains(thrown([&] { machine.provider()->create_layer(source_of(made(), MOE_CLEAN)); }).second, "the GPU has no memory for the layer's copy of b12x-upcast; expected more free; found "));
+  CHECK_EQ(machine.driver.allocated, 0);
+  machine.upcast.no_memory = false;
   const auto layer = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
   const auto [run_code, run_message] = thrown([&] { layer->run(batch(4096), {}); });
   CHECK_EQ(run_code, code::kOutOfMemory);
@@ -275,11 +295,11 @@ TEST_CASE("a shape that the kernels refuse, a family that is not linked, and an 
 TEST_CASE("direct micro's reading of its scale is chosen as for the cpu provider") {
   FakeMachine machine;
   machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
-  CHECK(machine.upcast.layer.direct_micro_divides);
+  CHECK(machine.upcast.prepared_for.direct_micro_divides);
   {
     const Variable multiplier("MOESCOPE_DIRECT_MICRO_SCALE", "multiplier");
     machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
-    CHECK_FALSE(machine.upcast.layer.direct_micro_divides);
+    CHECK_FALSE(machine.upcast.prepared_for.direct_micro_divides);
   }
   const Variable unknown("MOESCOPE_DIRECT_MICRO_SCALE", "both");
   CHECK(contains(thrown([&] { machine.provider()->create_layer(source_of(made(), MOE_CLEAN)); }).second, "MOESCOPE_DIRECT_MICRO_SCALE has a value that is not known"));

@@ -163,15 +163,18 @@ class FakeFamily final : public cuda::KernelFamily {
 
   const char* why_not = nullptr;
   bool taps_change_y = false, faults = false, throws = false;
+  bool no_memory = false;  ///< prepare finds none
+  int faults_at = 0;  ///< a batch of so many tokens faults too
   mutable int enqueued = 0, prepared = 0;
-  mutable cuda::DeviceLayer layer;  ///< the one it was prepared for last
+  mutable cuda::DeviceLayer prepared_for;  ///< the layer of the last prepare
   static constexpr size_t kWorkspace = 5000;
 
   const char* name() const override { return name_; }
   const char* refuses(const cuda::DeviceLayer&, const cuda::RunShape&) const override { return why_not; }
   cuda::FamilyLayer* prepare(const cuda::DeviceLayer& given) const override {
+    if (no_memory) throw Error(code::kOutOfMemory, "cudaMalloc failed");
     ++prepared;
-    layer = given;
+    prepared_for = given;
     struct Own final : cuda::FamilyLayer {
       uint64_t bytes() const override { return 1000; }
     };
@@ -185,7 +188,7 @@ class FakeFamily final : public cuda::KernelFamily {
     const size_t pairs = static_cast<size_t>(shape.tokens * layer.top_k);
     const bool change = taps_change_y && shape.taps != MOE_TAP_NONE;
     cuda_.enqueue([=, this, bytes = workspace_bytes(layer, own, shape)] {
-      cuda_.fault_pending = cuda_.fault_pending || faults;
+      cuda_.fault_pending = cuda_.fault_pending || faults || shape.tokens == faults_at;
       std::memset(batch.workspace, 0xEE, bytes);
       std::memcpy(batch.y, batch.x, count * sizeof(uint16_t));
       if (change) batch.y[count - 1] ^= 1;

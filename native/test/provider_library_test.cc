@@ -1,6 +1,7 @@
 // The loader of provider libraries: what it takes, and what it says when it does not.
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -58,6 +59,17 @@ TEST_CASE("libraries that are refused say why") {
   CHECK(contains(message_of(library("broken_2")), "older"));
   CHECK(contains(message_of(library("broken_3")), "not complete"));
   CHECK(contains(message_of(library("broken_4")), "no table"));
+}
+
+TEST_CASE("a table from before layer_memory is taken, and what lies behind it is not read") {
+  static const moe_provider shorter = [] {
+    moe_provider table = *cpu::provider();
+    table.struct_size = offsetof(moe_provider, layer_memory);
+    table.layer_memory = [](moe_layer*, moe_layer_memory*) { return MOE_INTERNAL; };
+    return table;
+  }();
+  const auto layer = Provider::wrap(&shorter, "shorter")->create_layer(source_of(MadeLayer().assembled(), MOE_CLEAN));
+  CHECK_FALSE(layer->memory().has_value());
 }
 
 TEST_CASE("a source that does not fit its contract is refused before the provider sees it") {

@@ -2,6 +2,7 @@
 
 import type { BatchDetail } from '../../electron/contract/batch';
 import { decidingSteps } from '../../electron/contract/deciding-steps';
+import type { DeviceMemory } from '../../electron/contract/session';
 import { formatBytes, formatCosine, formatCount, formatError, formatMicroseconds } from '../format/numbers';
 import { stepText } from '../panels/batch/step-text';
 import { useConnection } from '../stores/connection';
@@ -119,8 +120,19 @@ function BatchFacts({ detail }: { detail: BatchDetail }) {
   );
 }
 
+/** What the layer holds of the GPU's memory. */
+function deviceRows({ tensors, reordered, runs, graphs }: DeviceMemory): [string, string][] {
+  return [
+    ['On the GPU: tensors', formatBytes(tensors)],
+    ["On the GPU: in the kernels' order", formatBytes(reordered)],
+    ['On the GPU: buffers of runs', formatBytes(runs)],
+    ['Captured graphs', formatCount(graphs)],
+  ];
+}
+
 function LayerFacts() {
   const layer = useConnection((state) => state.engine?.layer ?? null);
+  const held = useConnection((state) => state.engine?.deviceMemory);
   if (!layer) return null;
   const { shape, bytes } = layer;
   return (
@@ -134,6 +146,7 @@ function LayerFacts() {
           ['FP4 bytes (shared)', formatBytes(bytes.fp4)],
           ['b12x scales', formatBytes(bytes.b12xScales)],
           ['CUTLASS scales', formatBytes(bytes.cutlassScales)],
+          ...(held ? deviceRows(held) : []),
         ]}
       />
       {!layer.hybrid.possible && <p className="status-warn">{layer.hybrid.reason}</p>}

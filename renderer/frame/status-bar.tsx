@@ -78,10 +78,21 @@ function Recording() {
 
 function Memory() {
   const bytes = useConnection((state) => state.engine?.memoryBytes ?? 0);
+  const held = useConnection((state) => state.engine?.deviceMemory);
   return (
-    <span className="status-item volatile" title="memory the engine holds for tensors and batches">
-      memory <span className="number">{formatBytes(bytes)}</span>
-    </span>
+    <>
+      <span className="status-item volatile" title="memory the engine holds for tensors and batches">
+        memory <span className="number">{formatBytes(bytes)}</span>
+      </span>
+      {held && (
+        <span
+          className="status-item volatile"
+          title={`memory of the GPU: tensors, copies of them in the kernels' order, buffers of runs; ${formatCount(held.graphs)} captured graphs`}
+        >
+          GPU <span className="number">{formatBytes(held.tensors + held.reordered + held.runs)}</span>
+        </span>
+      )}
+    </>
   );
 }
 

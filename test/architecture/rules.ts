@@ -93,8 +93,8 @@ export const nativeLayers: Record<string, string[]> = {
 /** Headers that tie code to Node or to CUDA, and the folders that may know them. */
 export const tiedHeaders: { header: RegExp; folders: string[] }[] = [
   { header: /^(napi|node_api|node|v8|uv)\b.*\.h$/, folders: ['addon'] },
-  // The seam and the host side of the cuda provider are ours and know CUDA only behind an interface: tests include them.
-  { header: /^(cuda(?!\/(launch\.h|provider\/))|cublas|cutlass|cute|nv)[\w/]*/, folders: ['cuda'] },
+  // The seam, the host side of the cuda provider and its choice of arithmetic are ours and know CUDA only behind an interface: tests include them.
+  { header: /^(cuda(?!\/(launch\.h|provider\/|b12x\/arithmetic\.h))|cublas|cutlass|cute|nv)[\w/]*/, folders: ['cuda'] },
 ];
 
 /** Most lines a file may have. */

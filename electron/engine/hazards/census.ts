@@ -1,5 +1,6 @@
 /** Counts of blocks by scale byte, and what rounding those scales again would do to them. */
-import type { BlockCensus, NativeBinding } from '../native/binding';
+import type { NativeBinding } from '../native/binding';
+import type { BlockCensus } from '../native/block-census';
 
 const bytes = 256;
 const magnitudes = 8;

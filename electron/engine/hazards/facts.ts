@@ -2,7 +2,8 @@
 import { AppError } from '../../contract/errors';
 import type { HazardTensor } from '../../contract/hazards';
 import type { Contract, LayerShape } from '../../contract/layer';
-import type { LayoutEvidence, NativeBinding, NativeTensor, RuleLimits, TaskOptions } from '../native/binding';
+import type { NativeBinding, NativeTensor, RuleLimits, TaskOptions } from '../native/binding';
+import type { LayoutEvidence } from '../native/block-census';
 import type { SourceTensor } from '../run/source';
 import { addStored, Census, e4m3Of, type Rounding } from './census';
 

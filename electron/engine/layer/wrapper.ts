@@ -4,6 +4,7 @@
  */
 import { AppError } from '../../contract/errors';
 import type { Contract, Decision, Path, Threshold } from '../../contract/layer';
+import type { DeviceMemory } from '../../contract/session';
 import type {
   CancelFlag,
   DecideRequest,
@@ -59,6 +60,7 @@ export class Wrapper {
   private readonly hybrid: { possible: boolean; reason: string };
   private current: Threshold;
   private built: Promise<Built> | null = null;
+  private made: ProviderLayer | null = null;
   private registered = 0;
   private destroyed = false;
 
@@ -76,6 +78,11 @@ export class Wrapper {
 
   get threshold(): Threshold {
     return this.current;
+  }
+
+  /** What the provider's layer holds of a device's memory; null without a layer, or without such memory. */
+  get deviceMemory(): DeviceMemory | null {
+    return this.made?.memory() ?? null;
   }
 
   /** How often CUTLASS was registered: 0, or 1 after the first `ensure` with a threshold above 0. */
@@ -130,6 +137,7 @@ export class Wrapper {
       (await binding.prepareLayer(layer.native, { contract, threshold: this.current.tokens }, task));
     const made = await provider.createLayer({ checkpoint: layer.native, prepared, contract });
     if (prepared.threshold > 0) this.registerCutlass();
+    this.made = made;
     return { prepared, layer: made };
   }
 
@@ -225,6 +233,7 @@ export class Wrapper {
     this.destroyed = true;
     const built = await this.built?.catch(() => null);
     this.built = null;
+    this.made = null;
     built?.layer.destroy();
   }
 }

@@ -17,6 +17,8 @@ import type {
   ReferenceContract,
   ScaleLayout,
 } from '../../contract/layer';
+import type { DeviceMemory } from '../../contract/session';
+import type { BlockCensus, LayoutEvidence } from './block-census';
 import type { ExplainBinding } from './explain-binding';
 import type { GroupComparison, HistoryPlace, NativeHistory, ResumNoise, ResumOptions } from './history-binding';
 import type { LayoutBinding } from './layout-binding';
@@ -220,6 +222,8 @@ export interface ProviderLayer {
   history(request: RunRequest, place: HistoryPlace): Promise<NativeHistory>;
   /** How far other orders of addition move a sample of elements. Only the cpu provider; `unsupported` otherwise. */
   resumNoise(request: RunRequest, options: ResumOptions): Promise<ResumNoise>;
+  /** As it was after the last run, or after creation; null on a provider that works in the host's memory. */
+  memory(): DeviceMemory | null;
   destroy(): void;
 }
 export interface Provider {
@@ -306,23 +310,6 @@ export interface MakeProjectionRequest {
   sigma: number;
   /** `realistic`: s2 = amax/2688. `power-of-two`: s2 is the power of two that keeps all block scales normal. */
   scales: 'realistic' | 'power-of-two';
-}
-
-/** Blocks of 16 elements, counted by the byte of their scale (native/core/hazards/block_census.h). */
-export interface BlockCensus {
-  /**
-   * Float64 [planes * 256 * 8]: blocks by scale byte and by the magnitude code of their largest element, 0 (all codes +-0) to
-   * 7 (6.0). Without codes every block counts as 7.
-   */
-  blocks: Float64Array;
-  /** Float64 [planes * 256]: sum of the squared codes of those blocks, in quarters; 0 without codes. */
-  energy: Float64Array;
-}
-/** R^2 of log2(scale) by rows and columns, 0..1, read as linear and as 128x4 tiles; `chance`: what independent blocks give. */
-export interface LayoutEvidence {
-  linear: number;
-  tiled: number;
-  chance: number;
 }
 
 export interface NativeBinding extends ExplainBinding, LayoutBinding, RoutingBinding {

@@ -2,7 +2,7 @@
 import type { Side } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import type { Decision, LayerShape, LayerSummary, Path, Threshold } from '../../contract/layer';
-import type { Device } from '../../contract/session';
+import type { Device, DeviceMemory } from '../../contract/session';
 import type { MergeFacts } from '../hazards/facts';
 import { type LoadedLayer, summarizeLayer } from '../layer/load-layer';
 import { Wrapper, type WrapperOptions } from '../layer/wrapper';
@@ -101,6 +101,9 @@ export class LayerRuntime {
   }
   get summary(): LayerSummary {
     return summarizeLayer(this.options.layer, this.currentPrepared);
+  }
+  get deviceMemory(): DeviceMemory | null {
+    return this.wrapper.deviceMemory;
   }
   get threshold(): Threshold {
     return this.wrapper.threshold;

@@ -75,6 +75,21 @@ ProviderLayer::ProviderLayer(std::shared_ptr<const Provider> provider, LayerSour
   }
   describe(desc);
   provider_->require_ok(provider_->functions().create_layer(&desc, &layer_), "create_layer");
+  note_memory();
+}
+
+void ProviderLayer::note_memory() {
+  if (provider_->functions().layer_memory == nullptr) return;
+  moe_layer_memory found{};
+  found.struct_size = sizeof found;
+  provider_->require_ok(provider_->functions().layer_memory(layer_, &found), "layer_memory");
+  const std::lock_guard lock(noting_);
+  memory_ = found;
+}
+
+std::optional<moe_layer_memory> ProviderLayer::memory() const {
+  const std::lock_guard lock(noting_);
+  return memory_;
 }
 
 ProviderLayer::~ProviderLayer() {
@@ -156,6 +171,7 @@ RunOutput ProviderLayer::run(const RunInput& input, const Task& task) {
   const moe_status status = provider_->functions().run(layer_, &batch, &sink);
   if (status != MOE_OK && !collector.fault.empty()) throw Error(code::kInternal, collector.fault);
   provider_->require_ok(status, "run");
+  note_memory();
   std::stable_partition(collector.output.tensors.begin(), collector.output.tensors.end(), [](const Tensor& tensor) { return tensor.name == "y"; });
   if (collector.output.tensors.empty() || collector.output.tensors.front().name != "y") throw Error(code::kInternal, "provider " + provider_->name() + " returned no y");
   return std::move(collector.output);

@@ -2,6 +2,8 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "core/error/error.h"
@@ -15,6 +17,9 @@ constexpr char kSymbol[] = "moescope_provider";
   throw Error(code::kProviderLoad, "provider " + origin + ": " + what,
               {{"subject", origin}, {"expected", expected}, {"found", found}, {"remedy", std::string("build it against native/provider.h of this version")}});
 }
+
+/// A table without the functions that came later still fits.
+constexpr size_t kLeastTable = offsetof(moe_provider, layer_memory);
 
 const char* code_of(moe_status status) {
   switch (status) {
@@ -31,7 +36,8 @@ const char* code_of(moe_status status) {
 }  // namespace
 
 Provider::Provider(const moe_provider& functions, const std::string& origin)
-    : functions_(functions), name_(functions.name), version_(functions.version == nullptr ? "" : functions.version) {
+    : name_(functions.name), version_(functions.version == nullptr ? "" : functions.version) {
+  std::memcpy(&functions_, &functions, std::min(sizeof functions_, static_cast<size_t>(functions.struct_size)));
   capabilities_.struct_size = sizeof capabilities_;
   require_ok(functions_.capabilities(&capabilities_), "capabilities");
   if (capabilities_.struct_size < sizeof capabilities_) {
@@ -43,8 +49,8 @@ std::shared_ptr<const Provider> Provider::wrap(const moe_provider* functions, co
   if (functions == nullptr) refuse(origin, std::string(kSymbol) + "() gave no table", "a moe_provider", "null");
   // Only `abi` may be read before it is known to fit.
   if (functions->abi != MOE_PROVIDER_ABI) refuse(origin, "it speaks another ABI", "ABI " + std::to_string(MOE_PROVIDER_ABI), "ABI " + std::to_string(functions->abi));
-  if (functions->struct_size < sizeof(moe_provider)) {
-    refuse(origin, "its moe_provider is older", std::to_string(sizeof(moe_provider)) + " bytes", std::to_string(functions->struct_size) + " bytes");
+  if (functions->struct_size < kLeastTable) {
+    refuse(origin, "its moe_provider is older", std::to_string(kLeastTable) + " bytes", std::to_string(functions->struct_size) + " bytes");
   }
   const bool complete = functions->name != nullptr && functions->capabilities != nullptr && functions->probe != nullptr && functions->create_layer != nullptr &&
                         functions->run != nullptr && functions->destroy_layer != nullptr && functions->last_error != nullptr;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,10 +69,15 @@ class ProviderLayer {
   void inspect(const RunInput& input, const Task& task, const std::function<void(moe_layer*, const moe_batch&)>& body);
   const Provider& provider() const { return *provider_; }
 
+  /// Device memory as it was after the last run, or after creation; none on a provider that works in the host's memory.
+  /// Does not wait for a run.
+  std::optional<moe_layer_memory> memory() const;
+
  private:
   moe_batch batch_of(const RunInput& input, const Task& task) const;
   void describe(moe_layer_desc& desc) const;
   void check(const RunInput& input) const;
+  void note_memory();
 
   std::shared_ptr<const Provider> provider_;
   LayerSource source_;
@@ -79,6 +85,8 @@ class ProviderLayer {
   std::vector<moe_tensor> tensors_;
   moe_layer* layer_ = nullptr;
   std::mutex running_;
+  mutable std::mutex noting_;
+  std::optional<moe_layer_memory> memory_;
 };
 
 class Provider : public std::enable_shared_from_this<Provider> {
@@ -110,7 +118,7 @@ class Provider : public std::enable_shared_from_this<Provider> {
  private:
   Provider(const moe_provider& functions, const std::string& origin);
 
-  moe_provider functions_;
+  moe_provider functions_{};
   std::string name_, version_;
   moe_capabilities capabilities_{};
 };

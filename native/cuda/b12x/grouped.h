@@ -5,15 +5,12 @@
 
 #include <cstdint>
 
+#include "cuda/b12x/tiles.h"
 #include "cuda/kernels/expert_rows.h"
 #include "cuda/kernels/quantizer.h"
 #include "cuda/launch.h"
 
 namespace moe::cuda::b12x {
-
-inline constexpr int kTileN = 128;      ///< columns of a block of threads
-inline constexpr int kSliceWidth = 128; ///< of I: what FC2 sums before it rounds
-inline constexpr int kMaxTileM = 128;
 
 /// What both kernels need to find their rows.
 struct RowTiles {

@@ -9,17 +9,6 @@ namespace {
 
 constexpr size_t kChunkBytes = size_t{512} << 20U;
 
-// The optimized gated dynamic kernel: cpu/recipe.h choose_recipe.
-constexpr int kOptimizedMaxHidden = 128 * 128;
-constexpr int kOptimizedMaxIntermediate = 4 * kSliceWidth;
-constexpr int kOptimizedMaxTopK = 16;
-constexpr int kSharedInputMaxTopK = 32;
-
-bool takes_gated_dynamic(const DeviceLayer& layer, const RunShape& shape) {
-  return shape.kernel == MOE_KERNEL_DYNAMIC && layer.gated && shape.tile_m == kMaxTileM && shape.tile_n == kTileN && layer.hidden <= kOptimizedMaxHidden &&
-         layer.intermediate <= kOptimizedMaxIntermediate && layer.top_k <= (layer.b12x.shared_fc1_quantizer ? kSharedInputMaxTopK : kOptimizedMaxTopK);
-}
-
 size_t reserve(size_t& end, size_t bytes) {
   const size_t at = end;
   end = (end + bytes + 255U) / 256U * 256U;
@@ -27,11 +16,6 @@ size_t reserve(size_t& end, size_t bytes) {
 }
 
 }  // namespace
-
-Arithmetic choose_arithmetic(const DeviceLayer& layer, const RunShape& shape) {
-  if (shape.kernel == MOE_KERNEL_DIRECT_MICRO) return {BlockQuantizer::kDirectMicro, true, false};
-  return {layer.gated ? BlockQuantizer::kB12xFast : BlockQuantizer::kB12xExact, false, !takes_gated_dynamic(layer, shape)};
-}
 
 Plan make_plan(const DeviceLayer& layer, const RunShape& shape) {
   Plan plan;

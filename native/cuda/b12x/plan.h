@@ -4,18 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "cuda/kernels/quantizer.h"
-#include "cuda/launch.h"
+#include "cuda/b12x/arithmetic.h"
 
 namespace moe::cuda::b12x {
-
-/// The recipe of cpu/recipe.h for this shape.
-struct Arithmetic {
-  BlockQuantizer quantizer = BlockQuantizer::kB12xFast;
-  bool direct_micro = false;
-  bool by_slice = true;  ///< Reduction::kSlices; false: kGatedDynamic
-};
-Arithmetic choose_arithmetic(const DeviceLayer& layer, const RunShape& shape);
 
 /// Byte offsets into the workspace, each a multiple of 256; everything is for `chunk_tokens` tokens.
 struct Plan {

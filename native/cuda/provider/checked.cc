@@ -59,18 +59,22 @@ void check(Runtime& runtime, CudaStatus code, const std::string& doing) {
   throw Error(code::kInternal, named(runtime, code) + " while " + doing);
 }
 
+Error no_memory(Runtime& runtime, const std::string& what, size_t bytes) {
+  runtime.take_last_error();
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  const bool known = runtime.memory_info(&free_bytes, &total_bytes) == status::kSuccess;
+  return {code::kOutOfMemory, "the GPU has no memory for " + what,
+          {{"subject", what}, {"expected", bytes == 0 ? std::string("more free") : bytes_text(bytes) + " free"}, {"found", known ? bytes_text(free_bytes) + " free of " + bytes_text(total_bytes) : std::string("less")}}};
+}
+
 DeviceMemory::DeviceMemory(Runtime& runtime, size_t bytes, const std::string& what) : runtime_(&runtime), bytes_(bytes) {
   if (bytes == 0) return;
   const CudaStatus code = runtime.allocate(&memory_, bytes);
   if (code == status::kSuccess) return;
   memory_ = nullptr;
   if (code != status::kMemoryAllocation) check(runtime, code, "allocating " + what);
-  runtime.take_last_error();  // else the next launch would report it
-  size_t free_bytes = 0;
-  size_t total_bytes = 0;
-  const bool known = runtime.memory_info(&free_bytes, &total_bytes) == status::kSuccess;
-  throw Error(code::kOutOfMemory, "the GPU has no memory for " + what,
-              {{"subject", what}, {"expected", bytes_text(bytes) + " free"}, {"found", known ? bytes_text(free_bytes) + " free of " + bytes_text(total_bytes) : std::string("less")}});
+  throw no_memory(runtime, what, bytes);
 }
 
 DeviceMemory& DeviceMemory::operator=(DeviceMemory&& other) noexcept {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/error/error.h"
 #include "cuda/provider/runtime.h"
 
 namespace moe::cuda {
@@ -18,6 +19,9 @@ std::string bytes_text(uint64_t bytes);
 /// Throws unless `code` is success. @param doing completes "while ..."; @throws Error `device-lost` for a fault,
 /// `out-of-memory`, `unsupported` when the library has no kernel for the device, else `internal`; all name the CUDA error.
 void check(Runtime& runtime, CudaStatus code, const std::string& doing);
+
+/// The error of memory that could not be had. Clears the error that the next launch would report. @param bytes 0: not known
+Error no_memory(Runtime& runtime, const std::string& what, size_t bytes);
 
 /// Device memory; movable, freed with the object. Freeing after a fault fails, which is of no consequence.
 class DeviceMemory {

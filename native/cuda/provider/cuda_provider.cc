@@ -61,8 +61,12 @@ moe_status run(moe_layer* layer, const moe_batch* batch, const moe_sink* sink) {
 
 void destroy_layer(moe_layer* layer) { delete reinterpret_cast<Layer*>(layer); }
 
-constexpr moe_provider kProvider{MOE_PROVIDER_ABI, sizeof(moe_provider), "cuda", "1.0.0",       capabilities,
-                                 probe,            create_layer,         run,    destroy_layer, abi::last_error};
+moe_status layer_memory(moe_layer* layer, moe_layer_memory* out) {
+  return abi::guarded([&] { *out = reinterpret_cast<Layer*>(layer)->memory(); });
+}
+
+constexpr moe_provider kProvider{MOE_PROVIDER_ABI, sizeof(moe_provider), "cuda", "1.0.0",       capabilities,    probe,
+                                 create_layer,     run,                  destroy_layer,   abi::last_error, layer_memory};
 
 }  // namespace
 

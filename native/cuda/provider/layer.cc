@@ -33,9 +33,7 @@ Layer::Layer(const Backend& backend, const moe_layer_desc& desc)
   for (const int path : {MOE_PATH_B12X, MOE_PATH_CUTLASS}) {
     const KernelFamily* kernels = choose_family(families_, settings_, path, facts_.major);
     if (kernels == nullptr || (path == MOE_PATH_CUTLASS && desc.threshold <= 0)) continue;
-    own_[static_cast<size_t>(path)].reset(kernels->prepare(device_layer()));
-    check(runtime_, runtime_.take_last_error(), std::string("preparing the layer for ") + kernels->name());
-    check(runtime_, runtime_.synchronize_device(), std::string("preparing the layer for ") + kernels->name());
+    own_[static_cast<size_t>(path)].reset(prepare(*kernels));
   }
   if (settings_.cold_l2) l2_flush_ = DeviceMemory(runtime_, 2 * facts_.l2_bytes, "flushing L2");
   stream_ = make_stream(runtime_);
@@ -43,13 +41,30 @@ Layer::Layer(const Backend& backend, const moe_layer_desc& desc)
   last_ = make_event(runtime_);
 }
 
+FamilyLayer* Layer::prepare(const KernelFamily& kernels) {
+  const std::string doing = std::string("preparing the layer for ") + kernels.name();
+  try {
+    std::unique_ptr<FamilyLayer> own(kernels.prepare(device_layer()));
+    check(runtime_, runtime_.take_last_error(), doing);
+    check(runtime_, runtime_.synchronize_device(), doing);
+    return own.release();
+  } catch (const Error& error) {
+    if (error.code() != code::kOutOfMemory) throw;
+    throw no_memory(runtime_, std::string("the layer's copy of ") + kernels.name(), 0);
+  }
+}
+
 // The thread that destroys may never have chosen the device.
 Layer::~Layer() { runtime_.set_device(kDevice); }
 
-uint64_t Layer::bytes() const {
-  uint64_t total = uploaded_->bytes();
-  for (const auto& own : own_) total += own == nullptr ? 0 : own->bytes();
-  return total;
+moe_layer_memory Layer::memory() const {
+  moe_layer_memory out{};
+  out.struct_size = sizeof out;
+  out.graphs = static_cast<int32_t>(2 * graphs_.size());  // plain and staged
+  out.tensors = uploaded_->bytes();
+  for (const auto& own : own_) out.reordered += own == nullptr ? 0 : own->bytes();
+  out.runs = buffers_.bytes() + l2_flush_.bytes();
+  return out;
 }
 
 const KernelFamily& Layer::family(int path) const {

@@ -36,12 +36,14 @@ class Layer {
   void run(const moe_batch& batch, const abi::Outputs& outputs);
 
   const DeviceLayer& device_layer() const { return uploaded_->layer(); }
-  /// Device memory of tensors and of what the families keep.
-  uint64_t bytes() const;
-  size_t graphs() const { return graphs_.size(); }
+  /// Device memory that is held: tensors, what the families keep, buffers of runs. Captured graphs are counted; CUDA does not
+  /// say what one takes.
+  moe_layer_memory memory() const;
 
  private:
   struct Work;
+  /// What a family keeps of the layer. @throws Error `out-of-memory` naming the family and what is free
+  FamilyLayer* prepare(const KernelFamily& kernels);
   const KernelFamily& family(int path) const;
   const FamilyLayer* own(int path) const { return own_[static_cast<size_t>(path)].get(); }
   void execute(const moe_batch& batch, const abi::Outputs& outputs, const KernelFamily& kernels, const RunShape& shape);

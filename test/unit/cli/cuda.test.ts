@@ -1,4 +1,7 @@
-/** What is said of the cuda provider where its library, or a driver, is missing: in doctor, to run, and to the window. */
+/**
+ * What is said of the cuda provider where its library, or a driver, is missing: in doctor, to run, and to the window; and with a
+ * GPU, which is faked, what a layer holds of its memory and what a fault says.
+ */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -31,9 +34,10 @@ afterEach(() => {
 });
 
 const library = () => join(folder, 'providers', 'libmoescope_cuda.so');
-function withoutDriver() {
+/** Puts one of the test libraries where the provider is looked for. */
+function withLibrary(name: string) {
   mkdirSync(join(folder, 'providers'));
-  copyFileSync(join(dirname(ourAddon), 'providers', 'libmoescope_cuda_without_driver.so'), library());
+  copyFileSync(join(dirname(ourAddon), 'providers', `libmoescope_cuda_${name}.so`), library());
 }
 
 interface Told {
@@ -89,21 +93,57 @@ describe('no driver', () => {
   const reason = 'no NVIDIA driver was found (libcuda.so.1 cannot be loaded); install the NVIDIA driver, 580 or newer';
 
   it('doctor says which to install', async () => {
-    withoutDriver();
+    withLibrary('without_driver');
     const { told, out } = await doctor();
     expect(told?.device).toMatchObject({ available: false, reason });
     expect(out).toContain(`not available: ${reason}`);
   });
 
   it('the window lists it as not available, with the reason', async () => {
-    withoutDriver();
+    withLibrary('without_driver');
     expect(await windowDevice()).toMatchObject({ provider: 'cuda', available: false, threshold: true, reason });
   });
 
   it('verify ends with code 4', async () => {
-    withoutDriver();
+    withLibrary('without_driver');
     const { cli } = await import('../../fixtures/cli');
     const { code, errorCode } = await cli(['verify', checkpoint, '--provider', 'cuda', '--json']);
     expect({ code, errorCode }).toEqual({ code: 4, errorCode: 'no-device' });
+  });
+});
+
+describe('a GPU, which is faked', () => {
+  it('the window sees what the layer holds of its memory, and a fault names kernels, batch and cause', async () => {
+    withLibrary('faked');
+    const { memoryEngine } = await import('../../contract/memory-engine');
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: checkpoint });
+    await client.request('layer.load', { provider: 'cuda', threshold: 64 });
+    const { state: loaded } = await client.request('hello', { contract: 1 });
+    expect(loaded.deviceMemory).toMatchObject({ reordered: 2000, runs: 0, graphs: 0 });
+    expect(loaded.deviceMemory?.tensors).toBeGreaterThan(loaded.layer?.bytes.fp4 ?? Number.POSITIVE_INFINITY);
+
+    await client.request('run.step', { tokens: 4 });
+    const { state: ran } = await client.request('hello', { contract: 1 });
+    expect(ran.deviceMemory).toMatchObject({ tensors: loaded.deviceMemory?.tensors, graphs: 4 });
+    expect(ran.deviceMemory?.runs).toBeGreaterThan(0);
+
+    const { error } = await client.request('run.step', { tokens: 33 });
+    expect(error).toMatchObject({
+      code: 'device-lost',
+      message: expect.stringMatching(
+        /b12x-upcast \(33 tokens, kernel static, tile \d+x128\): the GPU reported cudaErrorIllegalAddress/,
+      ),
+    });
+    await close();
+  });
+
+  it('a layer of the cpu provider holds none', async () => {
+    const { memoryEngine } = await import('../../contract/memory-engine');
+    const { client, close } = memoryEngine();
+    await client.request('checkpoint.open', { path: checkpoint });
+    await client.request('layer.load', {});
+    expect((await client.request('hello', { contract: 1 })).state.deviceMemory).toBeUndefined();
+    await close();
   });
 });
