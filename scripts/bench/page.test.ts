@@ -71,7 +71,10 @@ describe('the page of measurements', () => {
         family: 'f',
         tokens: 1,
         commit: 'abc',
-        kernels: [{ ...kernel, ...launch, stalls: [['long_scoreboard', 0.431]] }],
+        kernels: [
+          { ...kernel, ...launch, stalls: [['long_scoreboard', 0.431]] },
+          { ...kernel, ...launch, kernel: 'small', us: 0.5, stalls: [] },
+        ],
       },
       { shape: 'qwen3-30b-a3b', family: 'f', tokens: 8, commit: 'abc', failed: 'no counters' },
     ];
@@ -80,6 +83,7 @@ describe('the page of measurements', () => {
     expect(page).toContain(
       '| fc1 | 13.0 | 1090 | 33 % | - | 2 % | 34 % | 16 % | 128 | 64 | 0.6 | long_scoreboard 43 % | abc |',
     );
+    expect(page).not.toContain('| small |');
     expect(page).toContain('T = 8: not profiled (no counters)');
     expect(page).toContain('T = 1: one kernel instead of two');
   });

@@ -26,6 +26,13 @@ function kernelRow({ shape, tokens, commit }, kernel) {
   ];
 }
 
+/** Smaller ones are left out of the table; docs/performance.json has them. */
+const shownShare = 0.05;
+function shown(kernels = []) {
+  const whole = kernels.reduce((sum, { us: time }) => sum + time, 0);
+  return kernels.filter(({ us: time }) => time >= shownShare * whole);
+}
+
 const head = [
   'shape',
   'T',
@@ -51,12 +58,12 @@ const head = [
  */
 export function profilePart(profiles, tried) {
   if (profiles.length === 0 && tried.length === 0) return '';
-  const rows = profiles.flatMap((one) => (one.kernels ?? []).map((kernel) => kernelRow(one, kernel)));
+  const rows = profiles.flatMap((one) => shown(one.kernels).map((kernel) => kernelRow(one, kernel)));
   const failures = profiles.filter((one) => one.failed);
   const parts = ['### What limits the missed rows'];
   if (rows.length > 0) {
     parts.push(
-      'ncu on one replay, each kernel alone with empty caches, clocks as they were. Per cent of the peak; occupancy: of the warps that fit; waits: shares of the time between two instructions of a warp.',
+      'ncu on one replay, each kernel alone with empty caches, clocks as they were; kernels of at least 5 % of the time. Per cent of the peak; occupancy: of the warps that fit; waits: shares of the time between two instructions of a warp.',
       table(head, rows),
     );
   }
