@@ -61,7 +61,7 @@ async function main() {
   const unknown = hosts.filter((host) => host !== 'web' && host !== 'electron');
   if (unknown.length > 0) throw new Error(`unknown host ${unknown.join(', ')}; expected web or electron`);
   await ensureDependencies();
-  await buildNative();
+  await buildNative({ tests: true });
   await buildBundles();
   for (const host of hosts) {
     const { passed, failed, skipped, problem } = await runSpecs(host, {

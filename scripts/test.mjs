@@ -14,14 +14,13 @@ import { ensureDependencies } from './toolchain/dependencies.mjs';
 const suites = [
   { name: 'check', needs: [], run: checkSources },
   { name: 'native', needs: ['native tests'], run: runNativeTests },
-  // Some unit tests load provider libraries that are built with the C++ tests.
+  // Some of these load provider libraries that are built with the C++ tests.
   { name: 'unit', needs: ['native tests', 'bundles'], run: runVitest },
-  { name: 'web', needs: ['native', 'bundles'], run: () => runSpecs('web') },
-  { name: 'electron', needs: ['native', 'bundles'], run: () => runSpecs('electron') },
+  { name: 'web', needs: ['native tests', 'bundles'], run: () => runSpecs('web') },
+  { name: 'electron', needs: ['native tests', 'bundles'], run: () => runSpecs('electron') },
 ];
 
 const builds = {
-  native: () => buildNative(),
   // The cuda provider too: without nvcc one line says that it is left out, and no test needs it.
   'native tests': () => buildNative({ tests: true, cuda: true }),
   bundles: () => buildBundles(),

@@ -11,19 +11,19 @@ test('what a layer holds of the GPU is shown, a fault is told, and the window st
   await expect(details).not.toContainText('On the GPU');
   await expect(status).not.toContainText('GPU ');
 
-  await app.command('layer.load', { provider: faked, threshold: 64 });
+  await app.command('layer.load', { provider: faked });
   await app.command('run.step', { tokens: 4 });
   await app.idle();
   await expect(status).toContainText(/GPU \d/);
   await expect(details).toContainText(/On the GPU: tensors\s*\d/);
-  await expect(details).toContainText(/Captured graphs\s*4/);
+  await expect(details).toContainText(/Captured graphs\s*2/);
 
   await app.command('run.step', { tokens: 33 });
   await app.command('batch.select', { batch: 1 });
   await app.idle();
   await expect(app.page.getByText(/33 tokens, kernel static.*cudaErrorIllegalAddress/).first()).toBeVisible();
 
-  await app.command('layer.load', { provider: 'cpu', threshold: 64 });
+  await app.command('layer.load', { provider: 'cpu' });
   await app.command('run.step', { tokens: 33 });
   await app.idle();
   await expect(details).not.toContainText('On the GPU');
