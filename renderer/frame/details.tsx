@@ -123,9 +123,9 @@ function BatchFacts({ detail }: { detail: BatchDetail }) {
 /** What the layer holds of the GPU's memory. */
 function deviceRows({ tensors, reordered, runs, graphs }: DeviceMemory): [string, string][] {
   return [
-    ['On the GPU: tensors', formatBytes(tensors)],
-    ["On the GPU: in the kernels' order", formatBytes(reordered)],
-    ['On the GPU: buffers of runs', formatBytes(runs)],
+    ['GPU tensors', formatBytes(tensors)],
+    ['GPU reordered copy', formatBytes(reordered)],
+    ['GPU run buffers', formatBytes(runs)],
     ['Captured graphs', formatCount(graphs)],
   ];
 }

@@ -8,14 +8,14 @@ test('what a layer holds of the GPU is shown, a fault is told, and the window st
   const details = app.page.getByTestId('details');
   const status = app.page.getByTestId('status-bar');
   await app.idle();
-  await expect(details).not.toContainText('On the GPU');
+  await expect(details).not.toContainText('GPU tensors');
   await expect(status).not.toContainText('GPU ');
 
   await app.command('layer.load', { provider: faked });
   await app.command('run.step', { tokens: 4 });
   await app.idle();
   await expect(status).toContainText(/GPU \d/);
-  await expect(details).toContainText(/On the GPU: tensors\s*\d/);
+  await expect(details).toContainText(/GPU tensors\s*\d/);
   await expect(details).toContainText(/Captured graphs\s*2/);
 
   await app.command('run.step', { tokens: 33 });
@@ -26,6 +26,6 @@ test('what a layer holds of the GPU is shown, a fault is told, and the window st
   await app.command('layer.load', { provider: 'cpu' });
   await app.command('run.step', { tokens: 33 });
   await app.idle();
-  await expect(details).not.toContainText('On the GPU');
+  await expect(details).not.toContainText('GPU tensors');
   await expect(status).toContainText('1 batch');
 });
