@@ -92,7 +92,7 @@ TEST_CASE("the device and the families that would run are named") {
   CHECK_EQ(device.available, 1);
   CHECK_EQ(std::string(device.name), "Fake H100 (132 SMs; b12x-upcast; cutlass-sm90)");
   CHECK_EQ(std::string(device.arch), "sm_90");
-  CHECK_EQ(std::string(device.driver), "CUDA 13.0, driver 580.82.07");
+  CHECK_EQ(std::string(device.driver), "580.82.07 (CUDA 13.0)");
   machine.driver.facts.major = 12;
   CHECK(contains(machine.provider()->probe().name, "b12x-native; cutlass-sm120"));
   const Variable body("MOESCOPE_CUDA_BODY", "emulated");

@@ -25,7 +25,8 @@ std::string driver_objection(Runtime& runtime, DeviceState& state) {
   if (code != status::kSuccess && code != status::kInsufficientDriver) return failure(runtime, code, "asking its version");
   if (driver == 0) return "no NVIDIA driver was found (libcuda.so.1 cannot be loaded); install the NVIDIA driver, 580 or newer";
   const std::string own = runtime.driver_text();
-  state.driver = "CUDA " + version_text(driver) + (own.empty() ? "" : ", driver " + own);
+  const std::string cuda = "CUDA " + version_text(driver);
+  state.driver = own.empty() ? cuda : own + " (" + cuda + ")";
   const int least = least_driver(runtime);
   if (driver >= least) return "";
   return "the NVIDIA driver is too old: it has CUDA " + version_text(driver) + ", needed is CUDA " + version_text(least) + "; install the NVIDIA driver, 580 or newer";

@@ -11,7 +11,7 @@ struct DeviceState {
   bool available = false;
   std::string reason;  ///< "" when available
   DeviceFacts facts;   ///< of the device that would be used, as far as known
-  std::string driver;  ///< "CUDA 13.0, driver 580.82.07"; "" without a driver
+  std::string driver;  ///< "580.82.07 (CUDA 13.0)"; "" without a driver
   std::string arch() const { return facts.major == 0 ? "" : "sm_" + std::to_string(facts.major) + std::to_string(facts.minor); }
 };
 
