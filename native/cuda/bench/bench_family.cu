@@ -1,7 +1,7 @@
 // Times one kernel family over a random layer: CUDA graph replay with a cold L2, next to a plain streamer of the same bytes.
 //   bench_family [--family NAME] [--shape H,I,E,K,ACT] [--tokens 1,8,64] [--reps N] [--check 0|1] [--json FILE] [--routing FOLDER]
 //                [--profile 1]   (one replay between cudaProfilerStart and cudaProfilerStop and no figures, for scripts/bench/gpu/profile_kernels.py)
-//                [--fc1 wide,groups,rows,units,stage,depth,blocks] [--fc2 ...] [--sweep 1]   (tunings of b12x-upcast)
+//                [--fc1 wgmma,groups,rows,units,stage,depth,blocks] [--fc2 ...] [--try 'FC1[/FC2];...'] [--sweep 1]   (tunings of b12x-upcast)
 #include <cuda_profiler_api.h>
 
 #include <algorithm>
@@ -242,7 +242,7 @@ std::string run_case(const Case& c, Memory& flush, const std::string& label) {
   return line + "}";
 }
 
-/// Tunings of the decode kernels for up to 8 tokens, of the wide ones from 8 on.
+/// Tunings of the decode kernels for up to 64 tokens, of the wgmma ones from 8 on.
 std::vector<hopper::Tuning> sweep_tunings(int tokens) {
   std::vector<hopper::Tuning> out;
   for (const int rows : {2, 4, 8}) {
@@ -252,9 +252,9 @@ std::vector<hopper::Tuning> sweep_tunings(int tokens) {
       }
     }
   }
-  for (const int groups : {1, 2, 6, 8}) {
-    for (const int depth : {2, 3, 6}) {
-      if (tokens >= 8) out.push_back({true, groups, 0, 0, 0, depth, groups <= 2 ? 3 : 2});
+  for (const int groups : {1, 2, 4, 6}) {
+    for (const int stage : {1, 2, 3, 4}) {
+      if (tokens >= 8) out.push_back({true, groups, 0, 0, stage, 16, groups <= 2 ? 2 : 3});
     }
   }
   return out;
@@ -289,13 +289,27 @@ int run(const Options& options) {
   for (const int tokens : numbers(get("--tokens", "1,8,64,512"))) {
     if (options.count("--routing") != 0) write_routing(options.at("--routing"), batch_of(layer, tokens, skew), tokens);
     report(run_case({family, layer, own.get(), tokens, reps, check, skew, get("--profile", "0") != "0"}, flush, ""));
+    const std::string tries = get("--try", "");
+    for (size_t from = 0; from < tries.size();) {
+      const size_t end = std::min(tries.find(';', from), tries.size());
+      const std::string one = tries.substr(from, end - from);
+      const size_t slash = one.find('/');
+      hopper::tuning_override() = {tuning_of(one.substr(0, slash)), tuning_of(slash == std::string::npos ? one : one.substr(slash + 1))};
+      report(run_case({family, layer, own.get(), tokens, reps, check, skew}, flush, one));
+      from = end + 1;
+    }
+    hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", ""))};
     if (get("--sweep", "0") == "0") continue;
     for (const bool second : {false, true}) {
       std::vector<std::pair<double, std::string>> best;
       for (const hopper::Tuning& t : sweep_tunings(tokens)) {
-        (second ? hopper::tuning_override().fc2 : hopper::tuning_override().fc1) = t;
+        // FC1 and FC2 share the layout of rows, so FC1 is swept with FC2 as its kind chooses it.
+        hopper::TuningOverride& now = hopper::tuning_override();
+        if (second && t.wgmma != now.fc1.wgmma) continue;
+        (second ? now.fc2 : now.fc1) = t;
+        if (!second) now.fc2 = t;
         char label[64];
-        std::snprintf(label, sizeof label, "%s %d,%d,%d,%d,%d,%d,%d", second ? "fc2" : "fc1", t.wide ? 1 : 0, t.row_groups, t.tile_rows, t.units, t.stage_chunks, t.depth, t.blocks_per_sm);
+        std::snprintf(label, sizeof label, "%s %d,%d,%d,%d,%d,%d,%d", second ? "fc2" : "fc1", t.wgmma ? 1 : 0, t.row_groups, t.tile_rows, t.units, t.stage_chunks, t.depth, t.blocks_per_sm);
         const std::string line = run_case({family, layer, own.get(), tokens, 9, false, skew}, flush, label);
         best.emplace_back(std::atof(line.c_str() + line.find("\"us\": ") + 6), label);
       }

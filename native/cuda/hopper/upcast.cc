@@ -21,6 +21,7 @@ namespace {
 
 constexpr int kMaxPairs = 4096;  // routing.cuh
 constexpr int kMaxExperts = 512;
+constexpr int kMostDepth = 16;  ///< of the ring: as many slots as fit
 constexpr size_t kAlignment = 256;
 /// Up to so many tokens FC2's last writer finalizes: a kernel less on the way; above, its fences cost more than that.
 constexpr int kArrivalTokens = 2;
@@ -40,22 +41,23 @@ struct UpcastLayer final : FamilyLayer {
 
 Tuning or_chosen(const Tuning& wanted, const Tuning& chosen) {
   const auto pick = [](int a, int b) { return a != 0 ? a : b; };
-  return {wanted.row_groups != 0 ? wanted.wide : chosen.wide, pick(wanted.row_groups, chosen.row_groups), pick(wanted.tile_rows, chosen.tile_rows), pick(wanted.units, chosen.units), pick(wanted.stage_chunks, chosen.stage_chunks),
+  return {wanted.row_groups != 0 ? wanted.wgmma : chosen.wgmma, pick(wanted.row_groups, chosen.row_groups), pick(wanted.tile_rows, chosen.tile_rows), pick(wanted.units, chosen.units), pick(wanted.stage_chunks, chosen.stage_chunks),
           pick(wanted.depth, chosen.depth), pick(wanted.blocks_per_sm, chosen.blocks_per_sm)};
 }
 
-/// By the mean rows of an expert that has any: the best measured on an H100 at T = 1, 8, 64 and 512 of the Qwen3-30B-A3B
-/// layer. The wide kernels for up to two row groups, three blocks an SM, are compiled but have not been measured yet, and so
-/// are not chosen.
+/// By the mean rows of an expert that has any: the best measured on an H100 at T = 1, 8, 16, 32, 64 and 512 of the Qwen3-30B-A3B
+/// layer, and at T = 8 and 64 of Nemotron-3-Super's and of H7168 I2048 E256 k8.
 TuningOverride choose_tuning(const Pass& pass) {
   const double rows = static_cast<double>(pass.pairs()) / std::min(pass.experts, pass.pairs());
   if (pass.tokens == 1) return {{false, 1, 1, 1, 4, 3, 4}, {false, 1, 1, 1, 4, 3, 4}};
   if (rows <= 2) return {{false, 1, 4, 1, 2, 2, 4}, {false, 1, 4, 1, 4, 2, 4}};
-  // At 2 rows (H7168 I2048 E256 k8, T = 64) the decode kernels reach 90 % of the streamer, at 2.75 the wide ones 55 %: the
-  // border lies above both. Tiles of 8 rows cost T = 8 half a microsecond and split fewer experts.
+  // Up to 3 rows the decode kernels are ahead (2.5 rows, T = 32: 125 us against 148; 2.95 rows: about the same); at 4 the wgmma
+  // ones are. Tiles of 8 rows cost T = 8 half a microsecond and split fewer experts.
   if (rows <= 3) return {{false, 1, 8, 1, 2, 2, 4}, {false, 1, 8, 1, 2, 2, 4}};
-  const Tuning wide{true, rows <= 35 ? 6 : 8, 0, 0, 0, 6, 2};
-  return {wide, wide};
+  // Tiles that hold nearly every expert's rows at once: their weights are decoded once.
+  const int groups = rows <= 8 ? 2 : rows <= 20 ? 4 : 6;
+  const Tuning wgmma{true, groups, 0, 0, 2, kMostDepth, groups <= 2 ? 2 : 3};
+  return {wgmma, wgmma};
 }
 
 class Upcast final : public KernelFamily {
@@ -106,8 +108,10 @@ class Upcast final : public KernelFamily {
   static size_t buffers(const DeviceLayer& layer, const UpcastLayer& own, int tokens, void* workspace, Pass* pass) {
     const size_t pairs = static_cast<size_t>(tokens) * layer.top_k;
     const size_t x_rows = layer.b12x.shared_fc1_quantizer ? static_cast<size_t>(tokens) : pairs;
-    const size_t x_bytes = aligned(x_rows * own.w13.chunks * 128);
-    const size_t act_bytes = aligned(pairs * own.w2.chunks * 128);
+    // The wgmma kernels pad each expert's rows to a multiple of 8 (sorted_rows.cuh).
+    const size_t sorted = (pairs + std::min<size_t>(pairs, static_cast<size_t>(layer.experts)) * 7) / 8 * 8;
+    const size_t x_bytes = aligned(std::max(x_rows, sorted) * own.w13.chunks * 128);
+    const size_t act_bytes = aligned(sorted * own.w2.chunks * 128);
     if (pass != nullptr) {
       auto* base = static_cast<uint8_t*>(workspace);
       pass->x_rows = base;
@@ -117,7 +121,8 @@ class Upcast final : public KernelFamily {
     const size_t fc2_bytes = aligned(pairs * layer.hidden * sizeof(float));
     const size_t arrival_bytes = tokens <= kArrivalTokens ? aligned(static_cast<size_t>(tokens) * own.w2.units * sizeof(int32_t)) : 0;
     if (pass != nullptr && arrival_bytes != 0) pass->arrivals = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(workspace) + x_bytes + act_bytes + fc2_bytes);
-    return x_bytes + act_bytes + fc2_bytes + arrival_bytes;
+    if (pass != nullptr) pass->pair_of_row = reinterpret_cast<int32_t*>(static_cast<uint8_t*>(workspace) + x_bytes + act_bytes + fc2_bytes + arrival_bytes);
+    return x_bytes + act_bytes + fc2_bytes + arrival_bytes + aligned(sorted * sizeof(int32_t));
   }
 
   static void enqueue_pass(const DeviceLayer& layer, const UpcastLayer& own, const RunShape& shape, const DeviceBatch& batch, int first, int tokens, cudaStream_t stream, StageMarks* marks) {
@@ -161,15 +166,16 @@ class Upcast final : public KernelFamily {
     const TuningOverride chosen = choose_tuning(pass);
     const Tuning fc1 = or_chosen(tuning_override().fc1, chosen.fc1);
     const Tuning fc2 = or_chosen(tuning_override().fc2, chosen.fc2);
-    if (fc2.wide) pass.arrivals = nullptr;
+    if (fc1.wgmma != fc2.wgmma) throw Error(code::kUsage, "FC1 and FC2 must both be launched with the wgmma kernels or neither: their rows lie differently");
+    if (fc1.wgmma) pass.arrivals = nullptr;
     const auto mark = [&](const char* stage) {
       if (marks != nullptr) marks->after(stage, stream);
     };
-    enqueue_quantize(pass, stream);
+    (fc1.wgmma ? enqueue_sorted_quantize : enqueue_quantize)(pass, stream);
     mark("quantize");
-    (fc1.wide ? enqueue_wide_fc1 : enqueue_fc1)(pass, fc1, stream);
+    (fc1.wgmma ? enqueue_wgmma_fc1 : enqueue_fc1)(pass, fc1, stream);
     mark("fc1");
-    (fc2.wide ? enqueue_wide_fc2 : enqueue_fc2)(pass, fc2, stream);
+    (fc2.wgmma ? enqueue_wgmma_fc2 : enqueue_fc2)(pass, fc2, stream);
     mark("fc2");
     if (pass.arrivals == nullptr) enqueue_finalize(pass, stream);
     mark("finalize");

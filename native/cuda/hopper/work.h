@@ -20,8 +20,8 @@ struct PackedOperand {
 
 /// How a grouped kernel is launched. Zero in an override means "as chosen".
 struct Tuning {
-  bool wide = false;     ///< wide.cuh's kernels, which take row_groups, depth and blocks_per_sm only; up to two groups fit three blocks an SM
-  int row_groups = 0;    ///< n8 tiles of rows an MMA pass holds: tiles of 8 * row_groups rows
+  bool wgmma = false;    ///< wgmma_items.cuh's kernels, for FC1 and FC2 alike, which take row_groups, stage_chunks, depth and blocks_per_sm only
+  int row_groups = 0;    ///< n8 tiles of rows an MMA pass holds: tiles of up to 8 * row_groups rows
   int tile_rows = 0;     ///< rows of a tile when fewer than 8 * row_groups: ring slots are smaller then
   int units = 0;         ///< weight units a warp holds at once: 1 or 2
   int stage_chunks = 0;  ///< chunks of 64 k a ring slot holds
@@ -44,8 +44,9 @@ struct Pass {
   const uint16_t* x = nullptr;
   const int32_t* topk_ids = nullptr;
   const float* topk_weights = nullptr;
-  uint8_t* x_rows = nullptr;    ///< fp16 code * SF, rows of w13.chunks * 128 bytes, fragments.cuh's order
+  uint8_t* x_rows = nullptr;    ///< fp16 code * SF, rows of w13.chunks * 128 bytes, fragments.cuh's order, or sorted_rows.cuh's
   uint8_t* act_rows = nullptr;  ///< the same of FC2's input, rows of w2.chunks * 128 bytes
+  int32_t* pair_of_row = nullptr;  ///< of sorted_rows.cuh's rows
   float* fc2 = nullptr;         ///< [pairs, H] FC2 after its multiplier
   uint16_t* y = nullptr;
   int32_t* arrivals = nullptr;  ///< [T, w2.units] counters: FC2 adds the slots up itself; nullptr: finalize does
@@ -59,8 +60,9 @@ struct Pass {
 void enqueue_quantize(const Pass& pass, cudaStream_t stream);
 void enqueue_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
 void enqueue_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
-void enqueue_wide_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
-void enqueue_wide_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
+void enqueue_sorted_quantize(const Pass& pass, cudaStream_t stream);
+void enqueue_wgmma_fc1(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
+void enqueue_wgmma_fc2(const Pass& pass, const Tuning& tuning, cudaStream_t stream);
 void enqueue_finalize(const Pass& pass, cudaStream_t stream);
 
 /// Copies an operand into fragment order. `scales` are E planes in 128x4 order.
