@@ -33,8 +33,18 @@ __device__ __forceinline__ void bulk_copy(uint32_t shared, const void* global, u
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared), "l"(global), "r"(bytes), "r"(barrier) : "memory");
 }
 
+/// bulk_copy() of what is read once: first to leave L2, so that activations stay there. The policy is createpolicy's evict_first
+/// as CUTLASS writes it (cute/arch/copy_sm90_desc.hpp, TMA::CacheHintSm90).
+__device__ __forceinline__ void bulk_copy_once(uint32_t shared, const void* global, uint32_t bytes, uint32_t barrier) {
+  constexpr uint64_t kEvictFirst = 0x12F0000000000000ULL;
+  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(shared), "l"(global), "r"(bytes), "r"(barrier), "l"(kEvictFirst) : "memory");
+}
+
 /// 16 bytes by this thread, through L2 only.
 __device__ __forceinline__ void copy_16(uint32_t shared, const void* global) { asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared), "l"(global) : "memory"); }
+
+/// Asks for a line of 128 bytes in L2.
+__device__ __forceinline__ void prefetch_line(const void* global) { asm volatile("prefetch.global.L2 [%0];" ::"l"(global)); }
 
 /// One arrival of this thread once all its copy_16() so far are done; counts towards the barrier's arrivals.
 __device__ __forceinline__ void barrier_arrive_copies(uint32_t barrier) { asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(barrier) : "memory"); }

@@ -138,9 +138,9 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kMinBlocks) wgmma_fc2_
   });
 }
 
-/// Calls `body` with the compiled form that holds tiles of `row_groups` n8 groups. What an SM holds of each is as many warps as
-/// their registers allow, in more than one block, so that one multiplies while another waits or stores; wider tiles were slower
-/// even where an expert has 64 rows, and two blocks of eight units have too few registers for six groups.
+/// Calls `body` with the compiled form that holds tiles of `row_groups` n8 groups. What an SM holds of most is as many warps as
+/// their registers allow, in more than one block, so that one multiplies while another waits or stores; of six groups there is
+/// also one block of twice the units. Wider tiles were slower even where an expert has 64 rows.
 template <class Body>
 void with_shape(const Tuning& tuning, const Body& body) {
   if (tuning.row_groups <= 1) {
@@ -149,6 +149,8 @@ void with_shape(const Tuning& tuning, const Body& body) {
     body(WgmmaShape<2, 8, 2>{});
   } else if (tuning.row_groups <= 4) {
     body(WgmmaShape<4, 4, 3>{});
+  } else if (tuning.blocks_per_sm == 1) {
+    body(WgmmaShape<6, 8, 1>{});
   } else {
     body(WgmmaShape<6, 4, 3>{});
   }

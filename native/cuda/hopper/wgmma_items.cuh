@@ -180,7 +180,7 @@ __device__ __forceinline__ void fill_ring(const WgmmaWork& work, const RowTile* 
       __syncwarp();
       if (lane < units) {
         const uint8_t* from = work.weights + ((static_cast<size_t>(tile.expert()) * work.units + first_unit + lane) * work.chunks + at.chunk) * kChunkBytes;
-        bulk_copy(stage + static_cast<uint32_t>(lane * work.stage_chunks * kChunkBytes), from, static_cast<uint32_t>(count * kChunkBytes), barrier);
+        bulk_copy_once(stage + static_cast<uint32_t>(lane * work.stage_chunks * kChunkBytes), from, static_cast<uint32_t>(count * kChunkBytes), barrier);
       }
     }
     const int group = lane - Shape::kUnits;
