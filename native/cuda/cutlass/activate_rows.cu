@@ -14,8 +14,8 @@ __device__ __forceinline__ void store_floats(float* to, const float (&x)[kChunk]
 }
 
 /// A thread a chunk of 8 of I; rows lie one after the other, so a warp may end one row and begin the next.
-template <int Kind, class Sink>
-__global__ void __launch_bounds__(kThreads) activate_rows(ActivateRows work, Sink sink) {
+template <int Kind>
+__global__ void __launch_bounds__(kThreads) activate_rows(ActivateRows work, Fp4Sink sink) {
   constexpr bool kGated = Kind != MOE_RELU2;
   const uint32_t chunks = static_cast<uint32_t>(work.intermediate / kChunk);
   const uint32_t index = blockIdx.x * kThreads + threadIdx.x;
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(kThreads) activate_rows(ActivateRows work, Sin
   for (int i = 0; i < kChunk; ++i) act[i] = bf16_round(kGated ? gated_activation(spec, gate[i], up[i]) : relu2(up[i]));
   const ScaledChunk chunk = scale_chunk(act, quantizer);
   if (!active) return;
-  sink.store(row, expert, column, Sink::pack(chunk));
+  sink.store(row, expert, column, Fp4Sink::pack(chunk));
   store_tap(work.act_q, work.act_sf, pair, work.intermediate, column, chunk);
   if (work.fc1_tap != nullptr) {
     store_floats(work.fc1_tap + pair * width + column, up);
@@ -55,7 +55,7 @@ template <int Kind>
 void launch(const ActivateRows& work, cudaStream_t stream) {
   const int64_t threads = static_cast<int64_t>(work.pairs) * (work.intermediate / kChunk);
   const auto blocks = static_cast<unsigned>((threads + kThreads - 1) / kThreads);
-  with_sink(work.out, work.rows, work.pairs, work.intermediate, [&](auto sink) { activate_rows<Kind><<<blocks, kThreads, 0, stream>>>(work, sink); });
+  activate_rows<Kind><<<blocks, kThreads, 0, stream>>>(work, {work.out.codes, work.out.scales, work.rows.offsets, work.rows.tile_offsets, work.intermediate});
   check_launch("activation and quantization");
 }
 

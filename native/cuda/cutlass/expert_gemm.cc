@@ -2,34 +2,22 @@
 
 #include <cmath>
 
+#include "provider.h"
+
 namespace moe::cuda::cutlass_path {
-namespace {
 
-struct Width {
-  int tokens;
-  void (*enqueue)(const ExpertGemm&, int, cudaStream_t);
-};
-constexpr Width kWidths[] = {{32, enqueue_expert_gemm_32}, {64, enqueue_expert_gemm_64}, {96, enqueue_expert_gemm_96}, {144, enqueue_expert_gemm_144}};
-
-/// Tensor-core time of a tile beyond its tokens', in tokens: its epilogue and the reading of weights.
-constexpr double kTileCost = 24;
-
-}  // namespace
-
-void enqueue_expert_gemm(const ExpertGemm& work, int sm_count, cudaStream_t stream) {
-  // Rows of a fairly busy expert: the mean and one standard deviation of a uniform draw.
-  const double mean = static_cast<double>(work.pairs) / work.experts;
-  const double rows = mean + std::sqrt(mean);
-  const Width* best = nullptr;
-  double least = 0;
-  for (const Width& width : kWidths) {
-    const double cost = std::ceil(rows / width.tokens) * (width.tokens + kTileCost);
-    if (best == nullptr || cost < least) {
-      best = &width;
-      least = cost;
-    }
+void enqueue_expert_gemm_activated(int activation, const ExpertGemm& work, const ActivatedRows& to, int sm_count, cudaStream_t stream) {
+  switch (activation) {
+    case MOE_GELU_TANH: return enqueue_expert_gemm_gelu_tanh(work, to, sm_count, stream);
+    case MOE_SWIGLUOAI: return enqueue_expert_gemm_swigluoai(work, to, sm_count, stream);
+    case MOE_RELU2: return enqueue_expert_gemm_relu2(work, to, sm_count, stream);
+    default: return enqueue_expert_gemm_silu(work, to, sm_count, stream);
   }
-  best->enqueue(work, sm_count, stream);
+}
+
+bool has_few_rows(const ExpertGemm& work) {
+  const double mean = static_cast<double>(work.pairs) / work.experts;
+  return mean + std::sqrt(mean) <= 64;
 }
 
 }  // namespace moe::cuda::cutlass_path

@@ -1,4 +1,4 @@
-// The GEMM over sorted rows on Hopper, on CUTLASS's wgmma, TMA and barrier wrappers: bf16 MMA over operands that are code * SF
+// The GEMMs over sorted rows on Hopper, on CUTLASS's wgmma, TMA and barrier wrappers: bf16 MMA over operands that are code * SF
 // exactly. Weights stay NVFP4 in memory and are upcast on their way into shared memory. CUTLASS's own pointer-array grouped
 // GEMM (example 57) over weights upcast beforehand took 445 + 253 us for FC1 + FC2 of a Qwen3-30B-A3B layer at T = 4096 on an
 // H100, and 360 + 200 us are the 1.2 GB of bf16 weights and the rows alone.
@@ -6,41 +6,11 @@
 
 #include <cuda_runtime_api.h>
 
-#include <cstddef>
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define MOESCOPE_BOTH_SIDES __host__ __device__
-#else
-#define MOESCOPE_BOTH_SIDES
-#endif
+#include "cuda/cutlass/weight_image.h"
 
 namespace moe::cuda::cutlass_path {
-
-constexpr int kWeightBlock = 128;  ///< rows of weights that a warp group takes
-constexpr int kPanel = 64;         ///< columns of K in a stage: 128 bytes, one swizzle row
-
-MOESCOPE_BOTH_SIDES constexpr int weight_blocks(int n) { return (n + kWeightBlock - 1) / kWeightBlock; }
-MOESCOPE_BOTH_SIDES constexpr int panels(int k) { return (k + kPanel - 1) / kPanel; }
-
-/// Bytes of a block's panel: codes [2 halves of 32 k][128 rows][16], scales [128 rows][4].
-constexpr int kPanelCodes = kWeightBlock * kPanel / 2;
-constexpr int kPanelBytes = kPanelCodes + kWeightBlock * kPanel / 16;
-
-/// Bytes of an expert's weights as an image: [blocks of 128 n][panels of 64 k][kPanelBytes], padded with zeros.
-MOESCOPE_BOTH_SIDES constexpr int64_t image_bytes(int n, int k) { return static_cast<int64_t>(weight_blocks(n)) * panels(k) * kPanelBytes; }
-
-/// Where weight row n lies in its block of 128: so that the four results a thread of wgmma holds for a token (rows g and
-/// g + 8 of 16 a warp, in two 64-row MMAs) are neighbours in n.
-MOESCOPE_BOTH_SIDES constexpr int image_row(int n) {
-  const int in_block = n % kWeightBlock;
-  return in_block % 4 / 2 * 64 + in_block / 32 * 16 + in_block % 2 * 8 + in_block % 32 / 4;
-}
-
-/// First byte of the panel of (n, block of 16 k).
-MOESCOPE_BOTH_SIDES constexpr int64_t image_panel(int n, int block, int k) {
-  return (static_cast<int64_t>(n / kWeightBlock) * panels(k) + block / 4) * kPanelBytes;
-}
 
 /// Where element (row, column) of `rows` token rows lies: panels of 64 columns one after the other, padded with zeros, so that
 /// neighbouring rows of a panel are one piece of memory.
@@ -48,26 +18,47 @@ MOESCOPE_BOTH_SIDES constexpr int64_t panel_index(int64_t row, int column, int64
   return (static_cast<int64_t>(column / kPanel) * rows + row) * kPanel + column % kPanel;
 }
 
-/// out[r, :] = bf16(multiplier[e] * rows[r, :] * weights[e]^T) for the rows r of each expert e; fp32 sums.
+/// What both GEMMs need: multiplier[e] * rows[r, :] * weights[e]^T for the sorted rows r of each expert e, fp32 sums.
 struct ExpertGemm {
-  const uint8_t* weights;   ///< [E] images
+  const uint8_t* weights;   ///< [E] images (weight_image.h)
   const uint16_t* rows;     ///< bf16 [P, k] in panels, sorted by expert
-  uint16_t* out;            ///< bf16 [P, n]
-  const int32_t* offsets;   ///< [E + 1]: the rows of an expert
+  const int32_t* offsets;   ///< [E + 1]: the sorted rows of an expert
   const float* multiplier;  ///< [E]
   int experts, pairs, n, k;
+};
+
+/// FC2: out[r, :] = bf16(product), bf16 [P, n].
+struct StoredRows {
+  uint16_t* out;
+  int n;
+};
+
+/// FC1: bf16(product) -> activation in fp32, rounded to bf16, quantized with kCutlassFast -> code * SF as bf16 rows in panels.
+struct ActivatedRows {
+  uint16_t* out;           ///< bf16 [P, I] in panels
+  const float* quantizer;  ///< [E], LARGE
+  int intermediate, routed_pairs;
+  float swiglu_alpha, swiglu_limit;
+  const int32_t* pairs;    ///< [P] pair of each sorted row: taps are in pair order
+  float *fc1, *act;        ///< taps or nullptr
+  uint8_t *act_q, *act_sf;
 };
 
 /// The most experts that a launch takes: their tile counts are in shared memory.
 constexpr int kMaxExperts = 512;
 
-/// Enqueues with a tile of so many tokens; capturable. @throws Error `internal` when the driver or the launch refuses.
-void enqueue_expert_gemm_32(const ExpertGemm& work, int sm_count, cudaStream_t stream);
-void enqueue_expert_gemm_64(const ExpertGemm& work, int sm_count, cudaStream_t stream);
-void enqueue_expert_gemm_96(const ExpertGemm& work, int sm_count, cudaStream_t stream);
-void enqueue_expert_gemm_144(const ExpertGemm& work, int sm_count, cudaStream_t stream);
+/// Enqueue with the tiles that fit the rows an expert has on average; capturable.
+/// @throws Error `internal` when the driver or the launch refuses.
+void enqueue_expert_gemm(const ExpertGemm& work, const StoredRows& to, int sm_count, cudaStream_t stream);
+void enqueue_expert_gemm_silu(const ExpertGemm& work, const ActivatedRows& to, int sm_count, cudaStream_t stream);
+void enqueue_expert_gemm_gelu_tanh(const ExpertGemm& work, const ActivatedRows& to, int sm_count, cudaStream_t stream);
+void enqueue_expert_gemm_swigluoai(const ExpertGemm& work, const ActivatedRows& to, int sm_count, cudaStream_t stream);
+void enqueue_expert_gemm_relu2(const ExpertGemm& work, const ActivatedRows& to, int sm_count, cudaStream_t stream);
 
-/// With the tile that wastes least for `pairs` rows spread evenly.
-void enqueue_expert_gemm(const ExpertGemm& work, int sm_count, cudaStream_t stream);
+/// The one of the four for a moe_activation.
+void enqueue_expert_gemm_activated(int activation, const ExpertGemm& work, const ActivatedRows& to, int sm_count, cudaStream_t stream);
+
+/// True when the rows of an expert fit tiles of 64 tokens rather than 144: the mean and one standard deviation of a uniform draw.
+bool has_few_rows(const ExpertGemm& work);
 
 }  // namespace moe::cuda::cutlass_path

@@ -38,7 +38,10 @@ struct GroupedGemm {
   void (*enqueue)(const GroupArrays& arrays, int groups, int sm_count, void* workspace, cudaStream_t stream);
 };
 
-/// K must be a multiple of 32: TMA's 16 bytes.
+/// The K that these GEMMs take for a layer's: TMA reads 16 bytes, 32 codes. The last 16 columns are then zeros.
+constexpr int padded_k(int k) { return (k + 31) / 32 * 32; }
+
+/// K must be a multiple of 32.
 const GroupedGemm& sm120_large();  ///< many rows an expert
 const GroupedGemm& sm120_small();  ///< few rows an expert
 

@@ -10,16 +10,14 @@ constexpr int kThreads = 256;
 
 unsigned blocks_for(int64_t threads) { return static_cast<unsigned>((threads + kThreads - 1) / kThreads); }
 
-/// Eight codes in element order -> even elements in the low half, odd ones in the high: a shift then gives a bf16x2's pair.
-__device__ __forceinline__ uint32_t interleave_codes(uint32_t codes) {
-  uint32_t out = 0;
-#pragma unroll
-  for (int i = 0; i < 8; ++i) out |= (codes >> (4 * i) & 0xFU) << (4 * (i / 2) + 16 * (i % 2));
-  return out;
+/// Codes of a block whose scale is `sf`, as its packed scale stands for them: without a sign of their own scale, 0 for a zero.
+__device__ __forceinline__ uint32_t signed_codes(uint32_t codes, uint8_t sf) {
+  if ((sf & 0x7FU) == 0) return 0;
+  return (sf & 0x80U) != 0 ? codes ^ 0x88888888U : codes;
 }
 
 /// A thread a block of 16 weights.
-__global__ void __launch_bounds__(kThreads) weight_images(DeviceOperand weights, int64_t blocks, uint8_t* images) {
+__global__ void __launch_bounds__(kThreads) weight_images(DeviceOperand weights, bool gated, int64_t blocks, uint8_t* images) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (index >= blocks) return;
   const int row_blocks = weights.k / kBlock;
@@ -28,11 +26,12 @@ __global__ void __launch_bounds__(kThreads) weight_images(DeviceOperand weights,
   const int64_t expert = row / weights.n;
   const int n = static_cast<int>(row - expert * weights.n);
   const uint2 codes = *reinterpret_cast<const uint2*>(weights.packed + index * (kBlock / 2));
-  uint8_t* panel = images + expert * image_bytes(weights.n, weights.k) + image_panel(n, block, weights.k);
-  const int at = image_row(n);
-  *reinterpret_cast<uint2*>(panel + block % 4 / 2 * (kPanelCodes / 2) + at * 16 + block % 2 * 8) = make_uint2(interleave_codes(codes.x), interleave_codes(codes.y));
-  panel[kPanelCodes + at * 4 + block % 4] =
-      weights.scales[expert * static_cast<int64_t>(weights.scale_plane_bytes) + scale_offset_128x4(n, block, (row_blocks + 3) / 4)];
+  const uint8_t sf = weights.scales[expert * static_cast<int64_t>(weights.scale_plane_bytes) + scale_offset_128x4(n, block, (row_blocks + 3) / 4)];
+  const ImageRow at = image_row(n, weights.n, gated);
+  uint8_t* panel = images + expert * image_bytes(weights.n, weights.k, gated) + (static_cast<int64_t>(at.block) * panels(weights.k) + block / 4) * kPanelBytes;
+  *reinterpret_cast<uint2*>(panel + block % 4 / 2 * (kPanelCodes / 2) + at.row * 16 + block % 2 * 8) =
+      make_uint2(pack_image_codes(signed_codes(codes.x, sf)), pack_image_codes(signed_codes(codes.y, sf)));
+  panel[kPanelCodes + at.row * 4 + block % 4] = pack_image_scale(sf);
 }
 
 __device__ void fill_group(const GroupSource& source, const DeviceExpertRows& sorted, int expert) {
@@ -69,9 +68,9 @@ __global__ void __launch_bounds__(kThreads) fc2_tap(const uint16_t* fc2, const i
 
 }  // namespace
 
-void enqueue_weight_images(const DeviceOperand& weights, int experts, uint8_t* images, cudaStream_t stream) {
+void enqueue_weight_images(const DeviceOperand& weights, bool gated, int experts, uint8_t* images, cudaStream_t stream) {
   const int64_t blocks = static_cast<int64_t>(experts) * weights.n * (weights.k / kBlock);
-  weight_images<<<blocks_for(blocks), kThreads, 0, stream>>>(weights, blocks, images);
+  weight_images<<<blocks_for(blocks), kThreads, 0, stream>>>(weights, gated, blocks, images);
   check_launch("order of the weights");
 }
 

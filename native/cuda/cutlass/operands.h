@@ -35,7 +35,7 @@ struct ExpandRows {
 };
 void enqueue_expand_rows(const ExpandRows& work, cudaStream_t stream);
 
-/// fc1 bf16 [P, N1] in sorted order -> activation in fp32, rounded to bf16, quantized with kCutlassFast.
+/// SM120's: fc1 bf16 [P, N1] in sorted order -> activation in fp32, rounded to bf16, quantized with kCutlassFast.
 struct ActivateRows {
   const uint16_t* fc1;
   const int32_t* topk_ids;
@@ -53,8 +53,8 @@ void enqueue_activate_rows(const ActivateRows& work, cudaStream_t stream);
 /// Tap fc2: bf16 [P, H] in sorted order -> fp32 [P, H] in pair order.
 void enqueue_fc2_tap(const uint16_t* fc2, const int32_t* row_of_pair, int64_t pairs, int hidden, float* tap, cudaStream_t stream);
 
-/// NVFP4 [E, N, K/2] with 128x4 scale planes -> [E] images (expert_gemm.h). Padding is not written.
-void enqueue_weight_images(const DeviceOperand& weights, int experts, uint8_t* images, cudaStream_t stream);
+/// NVFP4 [E, N, K/2] with 128x4 scale planes -> [E] images (weight_image.h), gated FC1's in their own order of rows. Padding is not written.
+void enqueue_weight_images(const DeviceOperand& weights, bool gated, int experts, uint8_t* images, cudaStream_t stream);
 
 /// One SM120 GEMM's operands as the arrays kernel needs them; leading dimensions are the widths.
 struct GroupSource {

@@ -50,7 +50,7 @@ struct Buffers {
   void* sort_scratch;
   GroupArrays fc1_arrays{}, fc2_arrays{};
   OperandRows x, act;
-  uint16_t *fc1, *fc2;
+  uint16_t *fc1 = nullptr, *fc2;  ///< fc1: SM120
   void* gemm = nullptr;  ///< CUTLASS's, for FC1 and then for FC2
   size_t bytes;
 
@@ -65,15 +65,15 @@ struct Buffers {
     sorted.row_of_pair = carver.take<int32_t>(pairs);
     sorted.tile_offsets = carver.take<int32_t>(experts + 1);
     sort_scratch = carver.take<uint8_t>(expert_rows_scratch_bytes(static_cast<int>(pairs), layer.experts));
-    fc1 = carver.take<uint16_t>(pairs * intermediate * (layer.gated ? 2 : 1));
     if (body.sm120 != nullptr) {
+      fc1 = carver.take<uint16_t>(pairs * intermediate * (layer.gated ? 2 : 1));
       fc1_arrays = take_arrays(carver, *body.sm120, layer.experts, layer.cutlass.fc1_multiplier);
       fc2_arrays = take_arrays(carver, *body.sm120, layer.experts, layer.cutlass.fc2_multiplier);
       gemm = carver.take<uint8_t>(body.sm120->workspace_bytes(layer.sm_count));
       const auto region_rows = static_cast<size_t>(max_row_tiles(static_cast<int>(pairs), layer.experts, kRegionRows)) * kRegionRows;
-      x.codes = carver.take<uint8_t>(pairs * hidden / 2);
+      x.codes = carver.take<uint8_t>(pairs * codes_bytes(layer.hidden));
       x.scales = carver.take<uint8_t>(region_rows * padded_blocks(hidden));
-      act.codes = carver.take<uint8_t>(pairs * intermediate / 2);
+      act.codes = carver.take<uint8_t>(pairs * codes_bytes(layer.intermediate));
       act.scales = carver.take<uint8_t>(region_rows * padded_blocks(intermediate));
       fc2 = carver.take<uint16_t>(pairs * hidden);
     } else {
@@ -85,6 +85,7 @@ struct Buffers {
   }
 
   static constexpr int kRegionRows = 128;  ///< scale regions start at multiples of it
+  static size_t codes_bytes(int k) { return static_cast<size_t>(padded_k(k)) / 2; }
   static size_t padded_blocks(size_t k) { return (k + 63) / 64 * 4; }
   static size_t panel_columns(int k) { return static_cast<size_t>(panels(k)) * kPanel; }
 };
@@ -109,7 +110,7 @@ void enqueue(const DeviceLayer& layer, const Body& body, const RunShape& shape, 
 
   enqueue_expert_rows(batch.topk_ids, pairs, layer.experts, Buffers::kRegionRows, buffers.sorted, buffers.sort_scratch, stream);
   if (body.sm120 != nullptr) {
-    enqueue_group_arrays({path.w13, buffers.x, buffers.fc1, buffers.fc1_arrays}, {path.w2, buffers.act, buffers.fc2, buffers.fc2_arrays},
+    enqueue_group_arrays({body.w13, buffers.x, buffers.fc1, buffers.fc1_arrays}, {body.w2, buffers.act, buffers.fc2, buffers.fc2_arrays},
                          layer.experts, buffers.sorted, stream);
   }
   enqueue_expand_rows({batch.x, batch.topk_ids, path.fc1_quantizer, path.shared_fc1_quantizer, shape.tokens, layer.top_k, layer.hidden,
@@ -119,22 +120,21 @@ void enqueue(const DeviceLayer& layer, const Body& body, const RunShape& shape, 
 
   if (body.sm120 != nullptr) {
     body.sm120->enqueue(buffers.fc1_arrays, layer.experts, layer.sm_count, buffers.gemm, stream);
-  } else {
-    enqueue_expert_gemm({body.w13, buffers.x.upcast, buffers.fc1, buffers.sorted.offsets, path.fc1_multiplier, layer.experts, pairs, path.w13.n, path.w13.k},
-                        layer.sm_count, stream);
-  }
-  mark("fc1");
-
-  enqueue_activate_rows({buffers.fc1, batch.topk_ids, path.fc2_quantizer, pairs, layer.intermediate, layer.activation, layer.swiglu_alpha,
-                         layer.swiglu_limit, buffers.sorted, buffers.act, batch.fc1, batch.act, batch.act_q, batch.act_sf},
-                        stream);
-  mark("activation");
-
-  if (body.sm120 != nullptr) {
+    mark("fc1");
+    enqueue_activate_rows({buffers.fc1, batch.topk_ids, path.fc2_quantizer, pairs, layer.intermediate, layer.activation, layer.swiglu_alpha,
+                           layer.swiglu_limit, buffers.sorted, buffers.act, batch.fc1, batch.act, batch.act_q, batch.act_sf},
+                          stream);
+    mark("activation");
     body.sm120->enqueue(buffers.fc2_arrays, layer.experts, layer.sm_count, buffers.gemm, stream);
   } else {
-    enqueue_expert_gemm({body.w2, buffers.act.upcast, buffers.fc2, buffers.sorted.offsets, path.fc2_multiplier, layer.experts, pairs, path.w2.n, path.w2.k},
-                        layer.sm_count, stream);
+    const bool taps = batch.fc1 != nullptr || batch.act != nullptr || batch.act_q != nullptr || batch.act_sf != nullptr;
+    const ExpertGemm fc1{body.w13_images, buffers.x.upcast, buffers.sorted.offsets, path.fc1_multiplier, layer.experts, pairs, path.w13.n, path.w13.k};
+    const ActivatedRows to{buffers.act.upcast, path.fc2_quantizer, layer.intermediate, pairs, layer.swiglu_alpha, layer.swiglu_limit,
+                           taps ? buffers.sorted.pairs : nullptr, batch.fc1, batch.act, batch.act_q, batch.act_sf};
+    enqueue_expert_gemm_activated(layer.activation, fc1, to, layer.sm_count, stream);
+    mark("fc1");
+    enqueue_expert_gemm({body.w2_images, buffers.act.upcast, buffers.sorted.offsets, path.fc2_multiplier, layer.experts, pairs, path.w2.n, path.w2.k},
+                        {buffers.fc2, path.w2.n}, layer.sm_count, stream);
   }
   mark("fc2");
 

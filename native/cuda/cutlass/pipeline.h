@@ -7,10 +7,12 @@
 
 namespace moe::cuda::cutlass_path {
 
-/// What a body brings. SM120: CUTLASS's GEMM over the layer's own NVFP4 weights. SM90: the weights as images for expert_gemm.h.
+/// What a body brings. SM120: CUTLASS's GEMM over the layer's own NVFP4 weights, K padded (padded_k). SM90: the weights as
+/// images for expert_gemm.h.
 struct Body {
   const GroupedGemm* sm120 = nullptr;
-  const uint8_t *w13 = nullptr, *w2 = nullptr;  ///< [E] images each; SM90
+  DeviceOperand w13, w2;                                      ///< SM120
+  const uint8_t *w13_images = nullptr, *w2_images = nullptr;  ///< [E] images each; SM90
 };
 
 size_t workspace_bytes(const DeviceLayer& layer, const Body& body, const RunShape& shape);

@@ -47,12 +47,13 @@ __device__ __forceinline__ uint32_t chunk_codes(const ScaledChunk& chunk) {
 }
 
 /// Value of the E2M1 code that x rounds to: adding and taking away a number whose ulp is E2M1's step there (0.5 below 2, 1
-/// below 4, else 2) rounds to it, ties to even multiples, which are the even codes. NaN gives +6: fminf drops it, and a
-/// product's NaN is positive.
+/// below 4, 2 below 8) rounds to it, ties to even multiples, which are the even codes. That number is 1.5 * 2^22 times x's
+/// power of two. NaN gives +6 as fminf drops it; a zero's sign is lost, which no sum of products shows.
 __device__ __forceinline__ float e2m1_round(float x) {
-  const float a = fminf(fabsf(x), 6.0F);
-  const float unit = a < 2.0F ? 4194304.0F : a < 4.0F ? 8388608.0F : 16777216.0F;
-  return copysignf(__fsub_rn(__fadd_rn(a, unit), unit), x);
+  constexpr float kUnit = 6291456.0F;
+  const float clamped = fmaxf(fminf(x, 6.0F), -6.0F);
+  const float power = fmaxf(__uint_as_float(__float_as_uint(clamped) & 0x7F800000U), 1.0F);
+  return __fmaf_rn(power, -kUnit, __fmaf_rn(power, kUnit, clamped));
 }
 
 /// code * SF of the eight elements as bf16.
@@ -98,7 +99,9 @@ struct Fp4Sink {
   int width;
   __device__ static Packed pack(const ScaledChunk& chunk) { return {chunk_codes(chunk), chunk.sf}; }
   __device__ void store(int64_t row, int expert, int column, Packed packed) const {
-    *reinterpret_cast<uint32_t*>(codes + (row * width + column) / 2) = packed.codes;
+    auto* to = reinterpret_cast<uint32_t*>(codes + (row * padded_k(width) + column) / 2);
+    *to = packed.codes;
+    if (column + kChunk == width && padded_k(width) != width) to[1] = to[2] = 0;
     if (column % kBlock != 0) return;
     const int blocks = width / kBlock;
     const int k_tiles = (blocks + 3) / 4;

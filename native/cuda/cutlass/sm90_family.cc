@@ -1,8 +1,7 @@
 // cutlass-sm90: the CUTLASS path on Hopper, bf16 MMA over exactly upcast operands.
 #include <memory>
-#include <string>
 
-#include "core/error/error.h"
+#include "cuda/cutlass/device_memory.h"
 #include "cuda/cutlass/expert_gemm.h"
 #include "cuda/cutlass/operands.h"
 #include "cuda/cutlass/pipeline.h"
@@ -13,12 +12,6 @@ namespace {
 
 using namespace cutlass_path;
 
-/// Device memory that is freed with its owner.
-struct DeviceFree {
-  void operator()(uint8_t* memory) const { cudaFree(memory); }
-};
-using DeviceMemory = std::unique_ptr<uint8_t, DeviceFree>;
-
 /// The weights as images for expert_gemm.h: a second copy of codes and scales, and padding.
 struct WeightImages final : FamilyLayer {
   DeviceMemory w13, w2;
@@ -26,32 +19,21 @@ struct WeightImages final : FamilyLayer {
   uint64_t bytes() const override { return size; }
 };
 
-uint64_t bytes_of(const DeviceOperand& weights, int experts) {
-  return static_cast<uint64_t>(experts) * static_cast<uint64_t>(image_bytes(weights.n, weights.k));
+uint64_t bytes_of(const DeviceOperand& weights, bool gated, int experts) {
+  return static_cast<uint64_t>(experts) * static_cast<uint64_t>(image_bytes(weights.n, weights.k, gated));
 }
 
-DeviceMemory allocate(uint64_t bytes, uint64_t total_bytes) {
-  void* memory = nullptr;
-  if (cudaMalloc(&memory, bytes) != cudaSuccess) {
-    cudaGetLastError();  // the failure is told here, not by the next launch
-    throw Error(code::kOutOfMemory,
-                "the cutlass path on this GPU keeps a second copy of the layer's weights in its own order, " + std::to_string(total_bytes >> 20U) +
-                    " MiB, and the device has not that much free memory",
-                {{"subject", std::string("weights of the cutlass path")},
-                 {"expected", static_cast<double>(total_bytes)},
-                 {"remedy", std::string("free device memory, or prepare the layer with threshold 0 (no cutlass path)")}});
-  }
-  return DeviceMemory(static_cast<uint8_t*>(memory));
-}
-
-void fill(const DeviceOperand& weights, int experts, uint8_t* images) {
-  check_cuda(cudaMemsetAsync(images, 0, bytes_of(weights, experts), nullptr), "clearing the weight images");
-  enqueue_weight_images(weights, experts, images, nullptr);
+void fill(const DeviceOperand& weights, bool gated, int experts, uint8_t* images) {
+  check_cuda(cudaMemsetAsync(images, 0, bytes_of(weights, gated, experts), nullptr), "clearing the weight images");
+  enqueue_weight_images(weights, gated, experts, images, nullptr);
 }
 
 Body body_of(const FamilyLayer* own) {
   const auto& weights = *static_cast<const WeightImages*>(own);
-  return {nullptr, weights.w13.get(), weights.w2.get()};
+  Body body;
+  body.w13_images = weights.w13.get();
+  body.w2_images = weights.w2.get();
+  return body;
 }
 
 class Sm90 final : public KernelFamily {
@@ -68,11 +50,13 @@ class Sm90 final : public KernelFamily {
     const DeviceOperand& w13 = layer.cutlass.w13;
     const DeviceOperand& w2 = layer.cutlass.w2;
     auto own = std::make_unique<WeightImages>();
-    own->size = bytes_of(w13, layer.experts) + bytes_of(w2, layer.experts);
-    own->w13 = allocate(bytes_of(w13, layer.experts), own->size);
-    own->w2 = allocate(bytes_of(w2, layer.experts), own->size);
-    fill(w13, layer.experts, own->w13.get());
-    fill(w2, layer.experts, own->w2.get());
+    const uint64_t w13_bytes = bytes_of(w13, layer.gated, layer.experts);
+    const uint64_t w2_bytes = bytes_of(w2, false, layer.experts);
+    own->size = w13_bytes + w2_bytes;
+    own->w13 = allocate_copy(w13_bytes, own->size);
+    own->w2 = allocate_copy(w2_bytes, own->size);
+    fill(w13, layer.gated, layer.experts, own->w13.get());
+    fill(w2, false, layer.experts, own->w2.get());
     check_cuda(cudaDeviceSynchronize(), "order of the weights");
     return own.release();
   }
