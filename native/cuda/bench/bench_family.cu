@@ -2,6 +2,7 @@
 //   bench_family [--family NAME] [--shape H,I,E,K,ACT] [--tokens 1,8,64] [--reps N] [--check 0|1] [--json FILE] [--routing FOLDER]
 //                [--profile 1]   (one replay between cudaProfilerStart and cudaProfilerStop and no figures, for scripts/bench/gpu/profile_kernels.py)
 //                [--fc1 wgmma,groups,rows,units,stage,depth,blocks] [--fc2 ...] [--try 'FC1[/FC2];...'] [--sweep 1]   (tunings of b12x-upcast)
+//                [--fused use,groups,rows,stage,slots,in_flight,cluster,not_cooperative] [--sweep fused]   (its one kernel; use -1: never)
 #include <cuda_profiler_api.h>
 
 #include <algorithm>
@@ -260,6 +261,54 @@ std::vector<hopper::Tuning> sweep_tunings(int tokens) {
   return out;
 }
 
+std::vector<hopper::FusedTuning> sweep_fused_tunings() {
+  std::vector<hopper::FusedTuning> out;
+  for (const int groups : {2, 3}) {
+    for (const int rows : {4, 8}) {
+      for (const int stage : {2, 3, 4}) {
+        for (const int in_flight : {2, 3, 4, 6, 8, 12}) out.push_back({1, groups, rows, stage, 0, in_flight, 0, false});
+      }
+    }
+  }
+  for (const int cluster : {1, 2, 4, 8}) out.push_back({1, 0, 0, 0, 0, 0, cluster, false});
+  return out;
+}
+
+hopper::FusedTuning fused_of(const std::string& text) {
+  const std::vector<int> n = numbers(text);
+  return n.size() == 8 ? hopper::FusedTuning{n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7] != 0} : hopper::FusedTuning{};
+}
+
+/// y of a run with the tunings that are set now.
+std::vector<uint16_t> y_of(const Case& c) {
+  const MadeBatch host = batch_of(c.layer, c.tokens, c.skew);
+  RunShape shape;
+  shape.tokens = c.tokens;
+  Buffers buffers(c, host, shape);
+  c.family.enqueue(c.layer.device(), c.own, shape, buffers.batch, nullptr, nullptr);
+  check_cuda(cudaDeviceSynchronize(), "running");
+  return to_host<uint16_t>(buffers.y, host.x.size());
+}
+
+/// Times of the fused kernel, the best first, and whether its y is that of the separate kernels.
+void sweep_fused(const Case& c, Memory& flush) {
+  hopper::FusedTuning& fused = hopper::tuning_override().fused;
+  fused.use = -1;
+  const std::vector<uint16_t> expected = y_of(c);
+  std::vector<std::pair<double, std::string>> all;
+  for (const hopper::FusedTuning& t : sweep_fused_tunings()) {
+    fused = t;
+    char label[96];
+    std::snprintf(label, sizeof label, "fused %d,%d,%d,%d,%d,%d,%d,%d", t.use, t.groups, t.tile_rows, t.stage_chunks, t.slots, t.in_flight, t.cluster, t.not_cooperative ? 1 : 0);
+    const std::string same = y_of(c) == expected ? "same y" : "ANOTHER Y";
+    const std::string line = run_case({c.family, c.layer, c.own, c.tokens, 15, false, c.skew}, flush, label);
+    all.emplace_back(std::atof(line.c_str() + line.find("\"us\": ") + 6), label + (", " + same));
+  }
+  std::sort(all.begin(), all.end());
+  for (const auto& [us, text] : all) std::printf("  T=%d %.2f us %s\n", c.tokens, us, text.c_str());
+  std::fflush(stdout);
+}
+
 hopper::Tuning tuning_of(const std::string& text) {
   const std::vector<int> n = numbers(text);
   return n.size() == 7 ? hopper::Tuning{n[0] != 0, n[1], n[2], n[3], n[4], n[5], n[6]} : hopper::Tuning{};
@@ -285,21 +334,23 @@ int run(const Options& options) {
   const int reps = numbers(get("--reps", "50"))[0];
   const bool check = get("--check", "1") != "0";
   const double skew = std::atof(get("--skew", "0").c_str());
-  hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", ""))};
+  hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", "")), fused_of(get("--fused", ""))};
   for (const int tokens : numbers(get("--tokens", "1,8,64,512"))) {
     if (options.count("--routing") != 0) write_routing(options.at("--routing"), batch_of(layer, tokens, skew), tokens);
     report(run_case({family, layer, own.get(), tokens, reps, check, skew, get("--profile", "0") != "0"}, flush, ""));
+    if (get("--sweep", "0") == "fused") sweep_fused({family, layer, own.get(), tokens, reps, false, skew}, flush);
     const std::string tries = get("--try", "");
     for (size_t from = 0; from < tries.size();) {
       const size_t end = std::min(tries.find(';', from), tries.size());
       const std::string one = tries.substr(from, end - from);
       const size_t slash = one.find('/');
-      hopper::tuning_override() = {tuning_of(one.substr(0, slash)), tuning_of(slash == std::string::npos ? one : one.substr(slash + 1))};
+      hopper::tuning_override() = {tuning_of(one.substr(0, slash)), tuning_of(slash == std::string::npos ? one : one.substr(slash + 1)), {-1}};
       report(run_case({family, layer, own.get(), tokens, reps, check, skew}, flush, one));
       from = end + 1;
     }
-    hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", ""))};
-    if (get("--sweep", "0") == "0") continue;
+    hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", "")), fused_of(get("--fused", ""))};
+    if (get("--sweep", "0") != "1") continue;
+    hopper::tuning_override().fused.use = -1;
     for (const bool second : {false, true}) {
       std::vector<std::pair<double, std::string>> best;
       for (const hopper::Tuning& t : sweep_tunings(tokens)) {

@@ -69,4 +69,31 @@ __device__ __forceinline__ void mma_m16n8k16(float (&c)[4], const uint32_t (&a)[
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+/// c[t][n] += tile t of a unit's chunk in shared memory times the n-th eight rows, of which the lane holds its two halves
+/// (row_offset()) of row g.
+template <int kRowGroups>
+__device__ __forceinline__ void multiply_chunk(const uint8_t* weights, int lane, const uint4 (&rows)[kRowGroups][2], float (*c)[kRowGroups][4]) {
+  const uint32_t scales = *reinterpret_cast<const uint32_t*>(weights + 2 * kTileBytes + lane * 4);
+#pragma unroll
+  for (int t = 0; t < 2; ++t) {
+    const uint4 codes = *reinterpret_cast<const uint4*>(weights + t * kTileBytes + lane * 16);
+    __half2 scale_g;
+    __half2 scale_g8;
+    decode_scales(scales >> (16 * t) & 0xFFFFU, scale_g, scale_g8);
+    uint32_t a[4];
+    decode_fragment(codes.x, scale_g, scale_g8, a);
+#pragma unroll
+    for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[t][n], a, rows[n][0].x, rows[n][0].y);
+    decode_fragment(codes.y, scale_g, scale_g8, a);
+#pragma unroll
+    for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[t][n], a, rows[n][0].z, rows[n][0].w);
+    decode_fragment(codes.z, scale_g, scale_g8, a);
+#pragma unroll
+    for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[t][n], a, rows[n][1].x, rows[n][1].y);
+    decode_fragment(codes.w, scale_g, scale_g8, a);
+#pragma unroll
+    for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[t][n], a, rows[n][1].z, rows[n][1].w);
+  }
+}
+
 }  // namespace moe::cuda::hopper

@@ -173,30 +173,7 @@ __device__ __forceinline__ void stream_items(const StreamWork& work, const Epilo
           rows[n][1] = *reinterpret_cast<const uint4*>(from + 64);
         }
 #pragma unroll
-        for (int u = 0; u < kUnits; ++u) {
-          const uint8_t* weights = stage + (u * work.stage_chunks + i) * kChunkBytes;
-          const uint32_t scales = *reinterpret_cast<const uint32_t*>(weights + 2 * kTileBytes + lane * 4);
-#pragma unroll
-          for (int t = 0; t < 2; ++t) {
-            const uint4 codes = *reinterpret_cast<const uint4*>(weights + t * kTileBytes + lane * 16);
-            __half2 scale_g;
-            __half2 scale_g8;
-            decode_scales(scales >> (16 * t) & 0xFFFFU, scale_g, scale_g8);
-            uint32_t a[4];
-            decode_fragment(codes.x, scale_g, scale_g8, a);
-#pragma unroll
-            for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[2 * u + t][n], a, rows[n][0].x, rows[n][0].y);
-            decode_fragment(codes.y, scale_g, scale_g8, a);
-#pragma unroll
-            for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[2 * u + t][n], a, rows[n][0].z, rows[n][0].w);
-            decode_fragment(codes.z, scale_g, scale_g8, a);
-#pragma unroll
-            for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[2 * u + t][n], a, rows[n][1].x, rows[n][1].y);
-            decode_fragment(codes.w, scale_g, scale_g8, a);
-#pragma unroll
-            for (int n = 0; n < kRowGroups; ++n) mma_m16n8k16(c[2 * u + t][n], a, rows[n][1].z, rows[n][1].w);
-          }
-        }
+        for (int u = 0; u < kUnits; ++u) multiply_chunk<kRowGroups>(stage + (u * work.stage_chunks + i) * kChunkBytes, lane, rows, c + 2 * u);
       }
       __syncwarp();
       if (ahead.tile < tile_count) {

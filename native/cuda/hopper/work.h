@@ -29,6 +29,18 @@ struct Tuning {
   int blocks_per_sm = 0;
 };
 
+/// How the fused kernel (fused.h) is launched. Zero means "as chosen".
+struct FusedTuning {
+  int use = 0;           ///< 1: wherever it fits; -1: never
+  int groups = 0;        ///< of four warps: 1..3
+  int tile_rows = 0;     ///< 1..8
+  int stage_chunks = 0;  ///< chunks of 64 k a warp asks for at once: 1..4
+  int slots = 0;         ///< of all groups' rings, at most
+  int in_flight = 0;     ///< stages of a group that memory is asked for at once
+  int cluster = 0;       ///< blocks of a cluster: 1, 2, 4 or 8
+  bool not_cooperative = false;
+};
+
 /// Shapes and buffers of a pass. Rows of a pass are counted from its first pair or token.
 struct Pass {
   int tokens = 0, top_k = 0, hidden = 0, intermediate = 0, experts = 0, sm_count = 0;
@@ -48,11 +60,12 @@ struct Pass {
   uint8_t* act_rows = nullptr;  ///< the same of FC2's input, rows of w2.chunks * 128 bytes
   int32_t* pair_of_row = nullptr;  ///< of sorted_rows.cuh's rows
   float* fc2 = nullptr;         ///< [pairs, H] FC2 after its multiplier
+  uint32_t* border = nullptr;   ///< fused_sync.cuh's word, the layer's own
   uint16_t* y = nullptr;
   int32_t* arrivals = nullptr;  ///< [T, w2.units] counters: FC2 adds the slots up itself; nullptr: finalize does
   // Taps, nullptr unless asked for.
   uint8_t *x_q = nullptr, *x_sf = nullptr, *act_q = nullptr, *act_sf = nullptr;
-  float *fc1_tap = nullptr, *act_tap = nullptr;
+  float *fc1_tap = nullptr, *act_tap = nullptr, *fc2_tap = nullptr;
 
   int pairs() const { return tokens * top_k; }
 };
@@ -72,6 +85,7 @@ void enqueue_pack(const uint8_t* packed, const uint8_t* scales, size_t scale_pla
 /// Launches that the bench sweeps instead of the chosen ones; not for use while a layer runs.
 struct TuningOverride {
   Tuning fc1, fc2;
+  FusedTuning fused;
 };
 TuningOverride& tuning_override();
 
