@@ -85,6 +85,12 @@ function hummingLine(shapes) {
   return rows.length > 0 ? `humming W4A16 did not run: ${rows[0].failed}.` : 'Humming was not in this run.';
 }
 
+/** " of N", from the peers' own figures; ours are timed as often. */
+function runsOf(shapes) {
+  const runs = shapes[0]?.peers?.[0]?.peers?.[0]?.us?.runs;
+  return runs ? ` of ${runs}` : '';
+}
+
 /** One GPU section of docs/performance.json as Markdown: of each row the fastest family counts. */
 export function gpuSection(section) {
   const {
@@ -105,7 +111,7 @@ export function gpuSection(section) {
   return `## GPU: ${machine.name}
 
 ${date}, commit ${commit}; driver ${machine.driver_version}, CUDA ${machine.cuda}, torch ${machine.torch}; SM clock at most ${machine['clocks.max.sm']}, ${clocks['clocks.sm']} at the end; memory ${machine['clocks.max.mem']}; power limit ${machine['power.limit']}.
-Microseconds of a whole layer: CUDA graph replay, L2 flushed before each, one uniform routing for all, median (10th .. 90th percentile) of 50.
+Microseconds of a whole layer: CUDA graph replay, L2 flushed before each, one uniform routing for all, median (10th .. 90th percentile)${runsOf(shapes)}.
 Ours quantises the activations too (W4A4); the W4A16 peers leave them in bf16. torch bf16: \`torch._grouped_mm\` over dequantised weights, sorting and gathering included. triton W4A16: our own kernels that decode NVFP4 inside, best of several tiles.
 ${hummingLine(shapes)} Marlin, one of the kernels that Humming names as its models, was not built.
 ${card ? `Floor: the larger of the used experts' bytes at ${ceilings[card].gbPerS} GB/s and the arithmetic at ${ceilings[card].tflops} TFLOP/s (bf16), both measured on such a card. ` : ''}Streamer: a kernel that only reads those bytes. Deterministic: 20 runs, one result.
