@@ -1,7 +1,7 @@
 """Profiles each kernel of one MoE layer with ncu and says what limits it; prints JSON for docs/performance.json.
 
 usage: profile_kernels.py --program PATH --out FILE.json CASE...     CASE = SHAPE:FAMILY:TOKENS, e.g. qwen3-30b-a3b:b12x-upcast:64
-                  [--ncu PATH] [--limit SECONDS]
+                  [--ncu PATH] [--limit SECONDS] [--raw FOLDER]
 
 PATH is moescope_cuda_bench (native/cuda/CMakeLists.txt): its --profile 1 replays the captured graph once between
 cudaProfilerStart and cudaProfilerStop. ncu empties the caches before each kernel and leaves the clocks alone; it runs every
@@ -93,9 +93,8 @@ def kernels_of(text):
 
 def command_of(ncu, program, shape, family, tokens):
     sections = [word for name in SECTIONS for word in ("--section", name)]
-    layer = f"{shape.hidden},{shape.intermediate},{shape.experts},{shape.top_k},{0 if shape.gated else 3}"
     return [ncu, "--csv", "--page", "raw", "--print-units", "base", "--clock-control", "none", "--profile-from-start", "off", *sections,
-            program, "--family", family, "--shape", layer, "--tokens", tokens, "--profile", "1", "--check", "0"]
+            program, "--family", family, "--shape", shape.argument, "--tokens", tokens, "--profile", "1", "--check", "0"]
 
 
 def profile(case, options, shapes):

@@ -38,9 +38,8 @@ def facts():
 
 def run_ours(program, family, shape, tokens, runs, routing):
     """One dict a token count; where a family refuses or fails, the rest says why."""
-    activation = 0 if shape.gated else 3
-    command = [program, "--family", family, "--shape", f"{shape.hidden},{shape.intermediate},{shape.experts},{shape.top_k},{activation}",
-               "--tokens", ",".join(map(str, tokens)), "--reps", str(runs), "--routing", routing]
+    command = [program, "--family", family, "--shape", shape.argument, "--tokens", ",".join(map(str, tokens)),
+               "--reps", str(runs), "--routing", routing]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=OURS_LIMIT_S)
         out, why = done.stdout, done.stderr.strip()[-500:] or f"exit status {done.returncode}"

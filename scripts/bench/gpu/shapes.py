@@ -21,6 +21,11 @@ class Shape:
         """FP4 weights and one E4M3 scale a 16: 0.5625 bytes a weight."""
         return self.matrices * self.hidden * self.intermediate * 9 // 16
 
+    @property
+    def argument(self):
+        """What moescope_cuda_bench takes as --shape: H,I,E,k,activation (moe_activation of native/provider.h: 0 silu, 3 relu2)."""
+        return f"{self.hidden},{self.intermediate},{self.experts},{self.top_k},{0 if self.gated else 3}"
+
     def flops(self, tokens):
         return 2 * self.matrices * self.hidden * self.intermediate * self.top_k * tokens
 
