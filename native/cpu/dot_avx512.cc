@@ -156,12 +156,6 @@ inline void load_columns(const uint8_t* const (&quarters)[4], int64_t row_bytes,
   columns[3] = _mm512_unpackhi_epi64(high01, high23);
 }
 
-/// Inlined by force: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
-[[gnu::always_inline]] inline void fetch(const uint8_t* from, int64_t bytes) {
-  if (from == nullptr) return;
-  for (int64_t at = 0; at < bytes; at += 64) _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
-}
-
 template <int Rows>
 void few_rows_of(const PanelSource& source, const ActivationBlock* const* rows, float (*out)[kPanel]) {
   constexpr int64_t kStepBytes = kFewBlocks * 8;  // of a row's codes
@@ -179,10 +173,14 @@ void few_rows_of(const PanelSource& source, const ActivationBlock* const* rows, 
     __m512 acc[Rows];
     for (int r = 0; r < Rows; ++r) acc[r] = _mm512_setzero_ps();
     for (const int64_t end = step + slice_steps; step < end; ++step) {
-      fetch(next_packed, kStepBytes * kPanel);
-      fetch(next_corner, 16 * kPanel);
-      if (next_packed != nullptr) next_packed += kStepBytes * kPanel;
-      if (next_corner != nullptr) next_corner += 512;
+      if (next_packed != nullptr) {
+        fetch(next_packed, kStepBytes * kPanel);
+        next_packed += kStepBytes * kPanel;
+      }
+      if (next_corner != nullptr) {
+        fetch(next_corner, kCornerBytes);
+        next_corner += 512;
+      }
       __m512 scales[4];
       decode_four_scales(corner, scales);
       corner += 512;

@@ -14,7 +14,6 @@ namespace {
 /// Panels of one task: enough work to hide a task's cost and the first panel's wait for memory, few enough to share two
 /// experts over many threads.
 constexpr int64_t kPanelsPerTask = 8;
-constexpr int64_t kLine = 64;
 
 /// One thread's memory, kept from task to task.
 struct Scratch {
@@ -92,19 +91,15 @@ class PanelTask {
   }
 
   /// Asks for `count` blocks' share of the bytes of a panel that comes later, in the order of memory: 16 streams of 64 bytes
-  /// each would leave the processor waiting for every one of them.
-  /// Inlined by force: GCC 12 takes a function that only prefetches for one without effect and drops its calls.
+  /// each would leave the processor waiting for every one of them. Inlined by force for the reason that `fetch` gives.
   [[gnu::always_inline]] void fetch_panel(const PanelPlace& next, int64_t block, int64_t count) const {
     const WeightOperand& weights = gemm_.weights;
     if (next.expert < 0) return;
     const uint8_t* packed = weights.packed_plane(next.expert) + next.first_output * (weights.k / 2) + block * 8 * kPanel;
-    for (int64_t at = 0; at < count * 8 * kPanel; at += kLine) __builtin_prefetch(packed + at, 0, 2);
+    fetch(packed, count * 8 * kPanel);
     if (!next.fetches_scales()) return;
     const uint8_t* scales = weights.scale_plane(next.expert);
-    for (int64_t column = block; column < block + count; column += 4) {
-      const uint8_t* corner = scales + weights.layout.offset(next.first_output, column);
-      for (int64_t at = 0; at < 16 * kPanel; at += kLine) __builtin_prefetch(corner + at, 0, 2);
-    }
+    for (int64_t column = block; column < block + count; column += 4) fetch(scales + weights.layout.offset(next.first_output, column), kCornerBytes);
   }
 
   const GroupedGemm& gemm_;

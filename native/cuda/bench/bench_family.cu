@@ -2,7 +2,7 @@
 //   bench_family [--family NAME] [--shape H,I,E,K,ACT] [--tokens 1,8,64] [--reps N] [--check 0|1] [--json FILE] [--routing FOLDER]
 //                [--profile 1]   (one replay between cudaProfilerStart and cudaProfilerStop and no figures, for scripts/bench/gpu/profile_kernels.py)
 //                [--fc1 wgmma,groups,rows,units,stage,depth,blocks] [--fc2 ...] [--try 'FC1[/FC2];...'] [--sweep 1]   (tunings of b12x-upcast)
-//                [--fused use,groups,rows,stage,slots,in_flight,cluster,not_cooperative] [--sweep fused]   (its one kernel; use -1: never)
+//                [--fused use,groups,rows,stage,slots,in_flight,cluster] [--sweep fused]   (its one kernel; use -1: never)
 #include <cuda_profiler_api.h>
 
 #include <algorithm>
@@ -266,17 +266,17 @@ std::vector<hopper::FusedTuning> sweep_fused_tunings() {
   for (const int groups : {2, 3}) {
     for (const int rows : {4, 8}) {
       for (const int stage : {2, 3, 4}) {
-        for (const int in_flight : {2, 3, 4, 6, 8, 12}) out.push_back({1, groups, rows, stage, 0, in_flight, 0, false});
+        for (const int in_flight : {2, 3, 4, 6, 8, 12}) out.push_back({1, groups, rows, stage, 0, in_flight, 0});
       }
     }
   }
-  for (const int cluster : {1, 2, 4, 8}) out.push_back({1, 0, 0, 0, 0, 0, cluster, false});
+  for (const int cluster : {1, 2, 4, 8}) out.push_back({1, 0, 0, 0, 0, 0, cluster});
   return out;
 }
 
 hopper::FusedTuning fused_of(const std::string& text) {
   const std::vector<int> n = numbers(text);
-  return n.size() == 8 ? hopper::FusedTuning{n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7] != 0} : hopper::FusedTuning{};
+  return n.size() == 7 ? hopper::FusedTuning{n[0], n[1], n[2], n[3], n[4], n[5], n[6]} : hopper::FusedTuning{};
 }
 
 /// y of a run with the tunings that are set now.
@@ -299,7 +299,7 @@ void sweep_fused(const Case& c, Memory& flush) {
   for (const hopper::FusedTuning& t : sweep_fused_tunings()) {
     fused = t;
     char label[96];
-    std::snprintf(label, sizeof label, "fused %d,%d,%d,%d,%d,%d,%d,%d", t.use, t.groups, t.tile_rows, t.stage_chunks, t.slots, t.in_flight, t.cluster, t.not_cooperative ? 1 : 0);
+    std::snprintf(label, sizeof label, "fused %d,%d,%d,%d,%d,%d,%d", t.use, t.groups, t.tile_rows, t.stage_chunks, t.slots, t.in_flight, t.cluster);
     const std::string same = y_of(c) == expected ? "same y" : "ANOTHER Y";
     const std::string line = run_case({c.family, c.layer, c.own, c.tokens, 15, false, c.skew}, flush, label);
     all.emplace_back(std::atof(line.c_str() + line.find("\"us\": ") + 6), label + (", " + same));
@@ -334,8 +334,9 @@ int run(const Options& options) {
   const int reps = numbers(get("--reps", "50"))[0];
   const bool check = get("--check", "1") != "0";
   const double skew = std::atof(get("--skew", "0").c_str());
-  hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", "")), fused_of(get("--fused", ""))};
+  const hopper::TuningOverride asked{tuning_of(get("--fc1", "")), tuning_of(get("--fc2", "")), fused_of(get("--fused", ""))};
   for (const int tokens : numbers(get("--tokens", "1,8,64,512"))) {
+    hopper::tuning_override() = asked;
     if (options.count("--routing") != 0) write_routing(options.at("--routing"), batch_of(layer, tokens, skew), tokens);
     report(run_case({family, layer, own.get(), tokens, reps, check, skew, get("--profile", "0") != "0"}, flush, ""));
     if (get("--sweep", "0") == "fused") sweep_fused({family, layer, own.get(), tokens, reps, false, skew}, flush);
@@ -348,8 +349,8 @@ int run(const Options& options) {
       report(run_case({family, layer, own.get(), tokens, reps, check, skew}, flush, one));
       from = end + 1;
     }
-    hopper::tuning_override() = {tuning_of(get("--fc1", "")), tuning_of(get("--fc2", "")), fused_of(get("--fused", ""))};
     if (get("--sweep", "0") != "1") continue;
+    hopper::tuning_override() = asked;
     hopper::tuning_override().fused.use = -1;
     for (const bool second : {false, true}) {
       std::vector<std::pair<double, std::string>> best;
@@ -369,7 +370,6 @@ int run(const Options& options) {
       const hopper::Tuning winner = tuning_of(best[0].second.substr(4));
       (second ? hopper::tuning_override().fc2 : hopper::tuning_override().fc1) = winner;
     }
-    hopper::tuning_override() = {};
   }
   if (json != nullptr) std::fclose(json);
   return 0;

@@ -167,7 +167,7 @@ bool enqueue_fused(const Pass& pass, const FusedTuning& tuning, cudaStream_t str
   work.fc2_chunks = pass.w2.chunks;
   work.cluster = grid.cluster;
   work.plan = plan;
-  const cudaLaunchConfig_t config = configure(grid.blocks, plan, grid.cluster, !tuning.not_cooperative, attributes, stream);
+  const cudaLaunchConfig_t config = configure(grid.blocks, plan, grid.cluster, true, attributes, stream);
   check_cuda(cudaLaunchKernelEx(&config, kernel, work), kName);
   return true;
 }

@@ -93,7 +93,7 @@ __device__ __forceinline__ void produce(const FusedWork& work, const FusedBlock&
   const int lane = static_cast<int>(threadIdx.x % 32);
   const FusedShare& share = block.share;
   const int stage_chunks = work.plan.stage_chunks;
-  FusedSlot places[kMaxGroups];
+  RingSlot places[kMaxGroups];
   int asked[kMaxGroups] = {};
   const int in_flight = work.plan.in_flight;
   int group = 0;
@@ -107,7 +107,7 @@ __device__ __forceinline__ void produce(const FusedWork& work, const FusedBlock&
     const int end = (lane + 1) * chunks / kGroupWarps;
     const uint8_t* from = (first ? work.w13 : work.w2) + (static_cast<size_t>(block.routing.tiles[of.tile].expert()) * (first ? work.fc1_units : work.fc2_units) + of.unit) * chunks * kChunkBytes;
     // Arrays are indexed by constants only, so that they stay in registers.
-    FusedSlot at = group == 0 ? places[0] : group == 1 ? places[1] : places[2];
+    RingSlot at = group == 0 ? places[0] : group == 1 ? places[1] : places[2];
     int before = group == 0 ? asked[0] : group == 1 ? asked[1] : asked[2];
     const int base = group * block.slots;
 #pragma unroll 1
@@ -159,7 +159,7 @@ __device__ __forceinline__ void multiply(const FusedWork& work, const FusedBlock
   const FusedShare& share = block.share;
   const int base = group * block.slots;
   const uint8_t* quarter = block.ring + base * block.slot_bytes + part * stage_chunks * kChunkBytes;
-  FusedSlot at;
+  RingSlot at;
   const auto wait = [&] {
     barrier_wait(block.barriers.at(FusedBarriers::kFull + base + at.slot), at.parity);
     return quarter + at.slot * block.slot_bytes;

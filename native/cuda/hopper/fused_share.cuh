@@ -84,18 +84,6 @@ __device__ __forceinline__ FusedShare share_of(const FusedWork& work, const RowT
   return share;
 }
 
-/// A place in a group's part of the ring, walked stage by stage: its slots, and the parity of their present use.
-struct FusedSlot {
-  int slot = 0;
-  uint32_t parity = 0;
-  __device__ __forceinline__ void next(int slots) {
-    if (++slot == slots) {
-      slot = 0;
-      parity ^= 1U;
-    }
-  }
-};
-
 /// Stages of an item: those of its longest quarter.
 __device__ __forceinline__ int stages_of(int chunks, int stage_chunks) { return ((chunks + kGroupWarps - 1) / kGroupWarps + stage_chunks - 1) / stage_chunks; }
 

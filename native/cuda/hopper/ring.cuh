@@ -28,6 +28,18 @@ __device__ __forceinline__ void barrier_wait(uint32_t barrier, uint32_t parity) 
       : "memory");
 }
 
+/// A place in a ring that is walked stage by stage: the slot, and the parity of the phase that completes it.
+struct RingSlot {
+  int slot = 0;
+  uint32_t parity = 0;
+  __device__ __forceinline__ void next(int depth) {
+    if (++slot == depth) {
+      slot = 0;
+      parity ^= 1U;
+    }
+  }
+};
+
 /// `bytes` is a multiple of 16; both addresses are 16-byte aligned.
 __device__ __forceinline__ void bulk_copy(uint32_t shared, const void* global, uint32_t bytes, uint32_t barrier) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared), "l"(global), "r"(bytes), "r"(barrier) : "memory");

@@ -63,6 +63,33 @@ __device__ __forceinline__ void group_pairs_in_warp(const int32_t* ids, int pair
   if (lane == 0) *out.tile_count = __popc(starts);
 }
 
+/// The sum of `own` over the threads before this one, and over all of the block.
+struct BlockScan {
+  uint32_t before, all;
+};
+
+/// By all kThreads threads; `totals` is [kThreads / 32] in shared memory. Synchronises the block once.
+template <int kThreads>
+__device__ __forceinline__ BlockScan scan_block(uint32_t own, uint32_t* totals) {
+  const int warp = static_cast<int>(threadIdx.x / 32);
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  uint32_t before = own;
+#pragma unroll
+  for (int step = 1; step < 32; step *= 2) {
+    const uint32_t other = __shfl_up_sync(0xFFFFFFFFU, before, step);
+    if (lane >= step) before += other;
+  }
+  if (lane == 31) totals[warp] = before;
+  before -= own;
+  __syncthreads();
+  uint32_t all = 0;
+  for (int w = 0; w < kThreads / 32; ++w) {
+    if (w < warp) before += totals[w];
+    all += totals[w];
+  }
+  return {before, all};
+}
+
 /// Stable counting sort by a block of kWarps warps; ends with a block barrier. `scratch`: routing_scratch_bytes().
 template <int kWarps>
 __device__ __forceinline__ void group_pairs(const int32_t* ids, int pairs, int experts, int tile_rows, const Routing& out, uint8_t* scratch) {
@@ -97,20 +124,7 @@ __device__ __forceinline__ void group_pairs(const int32_t* ids, int pairs, int e
     for (int w = 0; w < kWarps; ++w) count += counts[w * experts + e];
     sum += count + ((count + tile_rows - 1) / tile_rows << 16U);
   }
-  uint32_t before = sum;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const uint32_t other = __shfl_up_sync(0xFFFFFFFFU, before, step);
-    if (lane >= step) before += other;
-  }
-  if (lane == 31) totals[warp] = before;
-  before -= sum;
-  __syncthreads();
-  uint32_t all = 0;
-  for (int w = 0; w < kWarps; ++w) {
-    if (w < warp) before += totals[w];
-    all += totals[w];
-  }
+  auto [before, all] = scan_block<kWarps * 32>(sum, totals);
   if (threadIdx.x == 0) *out.tile_count = static_cast<int>(all >> 16U);
   for (int e = first; e < last; ++e) {
     const int row = static_cast<int>(before & 0xFFFFU);

@@ -48,28 +48,13 @@ __device__ __forceinline__ void count_pairs(const int32_t* ids, int pairs, int e
 /// synchronises before it reads what others placed.
 template <int kThreads, class Place>
 __device__ __forceinline__ int place_experts(const uint32_t* counts, int experts, int tile_rows, uint32_t* totals, const Place& place) {
-  const int warp = static_cast<int>(threadIdx.x / 32);
-  const int lane = static_cast<int>(threadIdx.x % 32);
   const int span = (experts + kThreads - 1) / kThreads;
   const int first = min(experts, static_cast<int>(threadIdx.x) * span);
   const int last = min(experts, first + span);
   const auto size_of = [&](uint32_t rows) { return (rows + kGroupRows - 1) / kGroupRows | (rows + static_cast<uint32_t>(tile_rows) - 1) / static_cast<uint32_t>(tile_rows) << 16U; };
   uint32_t sum = 0;  // groups in the low half, tiles in the high half
   for (int e = first; e < last; ++e) sum += size_of(counts[e] & 0xFFFFU);
-  uint32_t before = sum;
-#pragma unroll
-  for (int step = 1; step < 32; step *= 2) {
-    const uint32_t other = __shfl_up_sync(0xFFFFFFFFU, before, step);
-    if (lane >= step) before += other;
-  }
-  if (lane == 31) totals[warp] = before;
-  before -= sum;
-  __syncthreads();
-  uint32_t all = 0;
-  for (int w = 0; w < kThreads / 32; ++w) {
-    if (w < warp) before += totals[w];
-    all += totals[w];
-  }
+  auto [before, all] = scan_block<kThreads>(sum, totals);
   for (int e = first; e < last; ++e) {
     const uint32_t rows = counts[e] & 0xFFFFU;
     place(e, static_cast<int>(rows), static_cast<int>(before & 0xFFFFU), static_cast<int>(before >> 16U));

@@ -38,18 +38,6 @@ constexpr int wgmma_stage_bytes(int units, int stage_chunks, int tile_rows) { re
 /// Ring, full and empty barriers, tiles, counts of experts, totals of warps.
 constexpr int wgmma_shared_bytes(int units, int depth, int stage_bytes, int experts, int tiles) { return depth * stage_bytes + depth * 16 + tiles * 4 + experts * 4 + (units + 1) * 4; }
 
-/// A place in the ring: the slot, and the parity of the phase that completes it.
-struct RingSlot {
-  int slot = 0;
-  uint32_t parity = 0;
-  __device__ __forceinline__ void next(int depth) {
-    if (++slot == depth) {
-      slot = 0;
-      parity ^= 1U;
-    }
-  }
-};
-
 /// A lane's codes and scales of one chunk of its unit.
 struct LaneChunk {
   uint4 codes[2];

@@ -38,7 +38,6 @@ struct FusedTuning {
   int slots = 0;         ///< of all groups' rings, at most
   int in_flight = 0;     ///< stages of a group that memory is asked for at once
   int cluster = 0;       ///< blocks of a cluster: 1, 2, 4 or 8
-  bool not_cooperative = false;
 };
 
 /// Shapes and buffers of a pass. Rows of a pass are counted from its first pair or token.
