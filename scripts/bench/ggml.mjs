@@ -1,12 +1,13 @@
 // Builds ggml's side of the CPU comparison, outside the repository. Its source comes from PyPI: the source distribution of
 // llama-cpp-python holds the whole of ggml, NVFP4 included.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { failureOf, runChild } from '../toolchain/child.mjs';
 import { withLock } from '../toolchain/lock.mjs';
 import { cacheFolder, inRepository } from '../toolchain/places.mjs';
+import { ensureWholeFolder } from '../toolchain/whole-folder.mjs';
 
 /** The pin. Hash: of the source distribution as PyPI serves it. ggml's licence: MIT. */
 export const pinnedGgml = {
@@ -23,11 +24,9 @@ async function mustRun(what, program, args, limitS) {
     throw new Error(`${what}: ${program} ${failure}\n${result.output.trim().split('\n').slice(-20).join('\n')}`);
 }
 
-async function fetchSource(folder) {
-  const work = `${folder}.partial`;
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true });
-  console.log(`fetching the source of ggml (77 MB from PyPI) into ${folder}`);
+async function fetchSource(work) {
+  mkdirSync(work);
+  console.log('fetching the source of ggml (77 MB from PyPI)');
   const pip = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--no-binary', 'llama-cpp-python', '--dest', work];
   await mustRun('download of ggml', 'python3', [...pip, pinnedGgml.requirement], 600);
   const archive = join(work, pinnedGgml.archive);
@@ -38,7 +37,6 @@ async function fetchSource(folder) {
   const members = ['ggml', 'LICENSE'].map((name) => `${pinnedGgml.inside}/${name}`);
   await mustRun('unpack of ggml', 'tar', ['-xzf', archive, '-C', work, '--strip-components=3', ...members], 120);
   rmSync(archive);
-  renameSync(work, folder);
 }
 
 /**
@@ -50,7 +48,7 @@ export async function ensureGgmlBench() {
   const source = join(folder, 'source');
   const build = join(folder, 'build');
   await withLock(`${cacheFolder('locks')}/ggml`, async () => {
-    if (!existsSync(join(source, 'ggml'))) await fetchSource(source);
+    await ensureWholeFolder(source, fetchSource);
     const here = inRepository('native', 'bench', 'ggml');
     const configure = ['-S', here, '-B', build, '-G', 'Ninja', '-DCMAKE_BUILD_TYPE=Release'];
     await mustRun('configuring ggml', 'cmake', [...configure, `-DGGML_SOURCE=${join(source, 'ggml')}`], 120);

@@ -1,10 +1,10 @@
 // Fetches Humming, a peer of the GPU comparison, outside the repository: kernels for quantised weights that are compiled where
 // they run (scripts/bench/gpu/humming_w4a16.py calls them). Licence: Apache-2.0.
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { failureOf, runChild } from '../toolchain/child.mjs';
-import { withLock } from '../toolchain/lock.mjs';
 import { cacheFolder } from '../toolchain/places.mjs';
+import { ensureWholeFolder } from '../toolchain/whole-folder.mjs';
 
 /** The pin: wheels as PyPI serves them for Linux on x86-64. Its other dependencies come with torch. */
 export const pinnedHumming = {
@@ -21,11 +21,8 @@ export const pinnedHumming = {
  */
 export async function ensureHumming() {
   const folder = join(cacheFolder('peers'), `humming-${pinnedHumming.version}`);
-  await withLock(`${cacheFolder('locks')}/humming`, async () => {
-    if (existsSync(folder)) return;
-    const work = `${folder}.partial`;
-    rmSync(work, { recursive: true, force: true });
-    mkdirSync(work, { recursive: true });
+  return await ensureWholeFolder(folder, async (work) => {
+    mkdirSync(work);
     const list = join(work, 'requirements.txt');
     writeFileSync(list, `${pinnedHumming.requirements.join('\n')}\n`);
     console.log(`fetching Humming (1 MB from PyPI) into ${folder}`);
@@ -33,7 +30,5 @@ export async function ensureHumming() {
     const result = await runChild('python3', pip, { limitS: 300, quiet: true });
     const failure = failureOf(result);
     if (failure) throw new Error(`fetching Humming: pip ${failure}\n${result.output.trim()}`);
-    renameSync(work, folder);
   });
-  return folder;
 }

@@ -1,9 +1,8 @@
 // torch for the CPU comparison: what python3 has, or else a CPU build in the cache folder.
-import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { failureOf, runChild } from '../toolchain/child.mjs';
-import { withLock } from '../toolchain/lock.mjs';
 import { cacheFolder } from '../toolchain/places.mjs';
+import { ensureWholeFolder } from '../toolchain/whole-folder.mjs';
 
 /** Pinned by version only: there is a wheel for each Python. "+cpu": a build without the gigabytes of CUDA. */
 export const pinnedTorch = ['torch==2.13.0+cpu', 'numpy==2.3.5'];
@@ -18,16 +17,12 @@ const imports = async (env) =>
 export async function ensureTorch() {
   if (await imports(process.env)) return process.env;
   const folder = join(cacheFolder('peers'), pinnedTorch[0].replace('==', '-'));
-  await withLock(`${cacheFolder('locks')}/torch`, async () => {
-    if (existsSync(folder)) return;
-    const work = `${folder}.partial`;
-    rmSync(work, { recursive: true, force: true });
+  await ensureWholeFolder(folder, async (work) => {
     console.log(`fetching ${pinnedTorch[0]} (200 MB) into ${folder}`);
     const pip = ['-m', 'pip', 'install', '--quiet', '--target', work, ...pinnedTorch];
     const result = await runChild('python3', pip, { limitS: 900, quiet: true });
     const failure = failureOf(result);
     if (failure) throw new Error(`fetching torch: pip ${failure}\n${result.output.trim()}`);
-    renameSync(work, folder);
   });
   return { ...process.env, PYTHONPATH: folder };
 }

@@ -1,12 +1,12 @@
 // Gets the headers of CUTLASS, which the GEMMs of native/cuda/cutlass are made of: a wheel on PyPI holds them. They stay
 // in the cache folder and are never committed.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { failureOf, runChild } from './child.mjs';
 import { isMain, tellAndExit } from './entry.mjs';
-import { withLock } from './lock.mjs';
 import { cacheFolder } from './places.mjs';
+import { ensureWholeFolder } from './whole-folder.mjs';
 
 /** The pin. Hash: of the wheel as PyPI serves it. Licence of the headers: BSD-3-Clause. */
 export const pinnedCutlass = {
@@ -53,32 +53,25 @@ async function mustRun(what, args, limitS) {
   if (failure) throw new Error(`${what}: python3 ${failure}\n${result.output.trim().split('\n').slice(-5).join('\n')}`);
 }
 
-async function fetchInto(folder) {
-  const work = join(cacheFolder(), `cutlass-fetch-${process.pid}`);
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work);
+async function fetchHeaders(work) {
+  const download = join(work, 'download');
+  mkdirSync(download, { recursive: true });
+  console.log(`fetching the headers of CUTLASS ${pinnedCutlass.version} (6 MB from PyPI) into ${cutlassFolder()}`);
+  const pip = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
   try {
-    console.log(`fetching the headers of CUTLASS ${pinnedCutlass.version} (6 MB from PyPI) into ${folder}`);
-    const pip = ['-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
-    try {
-      await mustRun('download of the CUTLASS headers', [...pip, '--dest', work, pinnedCutlass.wheel], 200);
-    } catch (error) {
-      throw new Error(`${error.message}\nPyPI must be reachable through pip for this, ${wayOut}`);
-    }
-    const wheels = readdirSync(work).filter((name) => name.endsWith('.whl'));
-    if (wheels.length !== 1) throw new Error(`expected one wheel of ${pinnedCutlass.wheel}, found ${wheels.length}`);
-    const wheel = join(work, wheels[0]);
-    const found = createHash('sha256').update(readFileSync(wheel)).digest('hex');
-    if (found !== pinnedCutlass.sha256) {
-      throw new Error(`${wheels[0]}: sha256 is ${found}, expected ${pinnedCutlass.sha256}; not used`);
-    }
-    const tree = join(work, 'tree');
-    await mustRun('unpack of the CUTLASS headers', ['-c', unpackWheel, wheel, tree], 120);
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(tree, folder);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
+    await mustRun('download of the CUTLASS headers', [...pip, '--dest', download, pinnedCutlass.wheel], 200);
+  } catch (error) {
+    throw new Error(`${error.message}\nPyPI must be reachable through pip for this, ${wayOut}`);
   }
+  const wheels = readdirSync(download).filter((name) => name.endsWith('.whl'));
+  if (wheels.length !== 1) throw new Error(`expected one wheel of ${pinnedCutlass.wheel}, found ${wheels.length}`);
+  const wheel = join(download, wheels[0]);
+  const found = createHash('sha256').update(readFileSync(wheel)).digest('hex');
+  if (found !== pinnedCutlass.sha256) {
+    throw new Error(`${wheels[0]}: sha256 is ${found}, expected ${pinnedCutlass.sha256}; not used`);
+  }
+  await mustRun('unpack of the CUTLASS headers', ['-c', unpackWheel, wheel, work], 120);
+  rmSync(download, { recursive: true });
 }
 
 /** Where the headers are, or will be once they are fetched: the folder that holds cutlass/ and cute/. */
@@ -98,14 +91,9 @@ export async function ensureCutlass() {
     }
     return [own];
   }
-  const folder = cutlassFolder();
+  const isWhole = (folder) => existsSync(join(folder, versionHeader));
   const waiting = () => console.log('cutlass: another process is fetching the headers, waiting');
-  await withLock(
-    `${cacheFolder('locks')}/cutlass`,
-    () => (existsSync(join(folder, versionHeader)) ? undefined : fetchInto(folder)),
-    { waiting },
-  );
-  return [folder];
+  return [await ensureWholeFolder(cutlassFolder(), fetchHeaders, { isWhole, waiting })];
 }
 
 if (isMain(import.meta.url)) {
