@@ -24,6 +24,7 @@ export const BatchRowSchema = z.object({
   path: z.enum(paths),
   kernel: z.enum(kernels),
   threshold: z.number().int(),
+  /** 0 where `error` is set: nothing was timed (see `measuredMicroseconds`) */
   microseconds: z.number(),
   /** the other path on the same batch, where it was run: its time, and NRMSE (b12x against CUTLASS) and cosine of the pair */
   otherMicroseconds: z.number().nullable(),
@@ -32,6 +33,11 @@ export const BatchRowSchema = z.object({
   error: AppErrorSchema.nullable(),
 });
 export type BatchRow = z.infer<typeof BatchRowSchema>;
+
+/** Time of a batch, microseconds; null of one that failed, whose row holds 0 for want of a measurement. */
+export function measuredMicroseconds({ error, microseconds }: Pick<BatchRow, 'error' | 'microseconds'>): number | null {
+  return error === null ? microseconds : null;
+}
 
 export const StageTimeSchema = z.object({ stage: z.string(), microseconds: z.number() });
 

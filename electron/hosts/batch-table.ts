@@ -1,5 +1,5 @@
 /** The first batches as a table on the terminal: what ran, why, how long, and how far the two paths are apart. */
-import type { BatchRow } from '../contract/batch';
+import { type BatchRow, measuredMicroseconds } from '../contract/batch';
 import { decidingSteps } from '../contract/deciding-steps';
 import type { Decision, DecisionStep } from '../contract/layer';
 
@@ -11,9 +11,9 @@ export function describeStep({ name, value, comparison, limit, unit, outcome, or
   return `${name} ${value}${outcome ? '' : ' not'} ${comparison} ${limit}${unit === '' ? '' : ` ${unit}`}${where}`;
 }
 
-/** Microseconds with a unit that keeps three digits. */
-export function duration(microseconds: number): string {
-  if (!Number.isFinite(microseconds)) return '-';
+/** Microseconds with a unit that keeps three digits; a dash where there is no time. */
+export function duration(microseconds: number | null): string {
+  if (microseconds === null || !Number.isFinite(microseconds)) return '-';
   // Not 1000: what rounds up to 1000 belongs to the next unit.
   if (microseconds < 999.5) return `${microseconds.toPrecision(3)} us`;
   if (microseconds < 999.5e3) return `${(microseconds / 1000).toPrecision(3)} ms`;
@@ -43,5 +43,5 @@ export function tableRow(row: BatchRow, decision: Decision | null): string {
   const path = row.path === row.kernel ? row.path : `${row.path} ${row.kernel}`;
   const rule = row.error === null ? (step === null ? '' : describeStep(step)) : row.error.message;
   const nrmse = row.nrmse === null ? '-' : row.nrmse.toExponential(2);
-  return line(String(row.index), String(row.tokens), path, rule, duration(row.microseconds), nrmse);
+  return line(String(row.index), String(row.tokens), path, rule, duration(measuredMicroseconds(row)), nrmse);
 }

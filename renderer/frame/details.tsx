@@ -1,6 +1,6 @@
 /** The selection at the right: which batch, what decided its path, its numbers. */
 
-import type { BatchDetail } from '../../electron/contract/batch';
+import { type BatchDetail, measuredMicroseconds } from '../../electron/contract/batch';
 import { decidingSteps } from '../../electron/contract/deciding-steps';
 import type { DeviceMemory } from '../../electron/contract/session';
 import { formatBytes, formatCosine, formatCount, formatError, formatMicroseconds } from '../format/numbers';
@@ -91,7 +91,7 @@ function BatchFacts({ detail }: { detail: BatchDetail }) {
             [
               'Time',
               <span key="t" className="volatile">
-                {formatMicroseconds(row.microseconds)}
+                {formatMicroseconds(measuredMicroseconds(row))}
               </span>,
             ],
             [

@@ -75,6 +75,8 @@ describe('the table of the first batches', () => {
     for (const line of rows) expect(line.length).toBe(tableHead().length);
     expect(rows[0]).toMatch(/^ +3 +128 +cutlass +tokens 128 >= 64 tokens \(argument\) +12\.3 ms +2\.69e-2$/);
     expect(rows[1]).toMatch(/b12x direct-micro .* -$/);
+    const failed = tableRow({ ...row, microseconds: 0, nrmse: null, error: { code: 'internal', message: 'x' } }, null);
+    expect(failed).toMatch(/ x +- +-$/);
   });
 
   it('times keep three digits and their unit', () => {

@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Zip, ZipDeflate, ZipPassThrough } from 'fflate';
+import { measuredMicroseconds } from '../../contract/batch';
 import { AppError } from '../../contract/errors';
 import { fileError } from '../checkpoint/file-errors';
 import type { BatchColumns } from '../run/columns';
@@ -129,7 +130,7 @@ export async function exportCsv(table: BatchColumns, out: string): Promise<void>
             row.path,
             row.kernel,
             row.threshold,
-            row.error ? '' : row.microseconds,
+            measuredMicroseconds(row) ?? '',
             row.otherMicroseconds ?? '',
             row.nrmse ?? '',
             row.cosine ?? '',

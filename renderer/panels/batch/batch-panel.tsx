@@ -1,5 +1,5 @@
 /** One batch: the decision chain step by step, the routing, the padding, the times of both paths. */
-import type { BatchDetail } from '../../../electron/contract/batch';
+import { type BatchDetail, measuredMicroseconds } from '../../../electron/contract/batch';
 import { formatCosine, formatCount, formatError, formatMicroseconds } from '../../format/numbers';
 import { KernelLabel } from '../../frame/kernel-label';
 import { EmptyState, ErrorState, PanelFrame } from '../../frame/panel-frame';
@@ -99,7 +99,7 @@ function Summary({ detail }: { detail: BatchDetail }) {
     ['unique experts', `${formatCount(row.uniqueExperts)} / ${formatCount(detail.experts)}`],
     ['most rows per expert', formatCount(row.maxRowsPerExpert)],
     ['tile', decision.tileM > 0 ? `${decision.tileM} x ${decision.tileN}` : '-'],
-    ['time', formatMicroseconds(row.microseconds), true],
+    ['time', formatMicroseconds(measuredMicroseconds(row)), true],
     ['other path', formatMicroseconds(row.otherMicroseconds), true],
     ['NRMSE', formatError(row.nrmse)],
     ['cosine', formatCosine(row.cosine)],

@@ -23,7 +23,11 @@ export function StageTimes({ detail }: { detail: BatchDetail }) {
   return (
     <Block title="Stage times" note="one scale for all paths" actions={<ExportButtons name="stage-times" csv={csv} />}>
       {times.length === 0 ? (
-        <p className="muted">No stage was timed: the provider gives one time for the whole batch.</p>
+        <p className="muted">
+          {detail.row.error
+            ? 'No stage was timed: the batch failed.'
+            : 'No stage was timed: the provider gives one time for the whole batch.'}
+        </p>
       ) : (
         <table className="stages">
           <thead>

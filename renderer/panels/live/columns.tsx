@@ -1,5 +1,5 @@
 /** Columns of the table of batches. */
-import type { BatchRow } from '../../../electron/contract/batch';
+import { type BatchRow, measuredMicroseconds } from '../../../electron/contract/batch';
 import { formatCosine, formatCount, formatError, microseconds } from '../../format/numbers';
 import { KernelLabel } from '../../frame/kernel-label';
 import type { Column } from '../../tables/columns';
@@ -54,8 +54,8 @@ export const batchColumns: readonly Column<BatchRow>[] = [
     header: 'Time',
     width: '92px',
     kind: 'number',
-    value: (row) => row.microseconds,
-    render: (row) => <Time value={row.microseconds} />,
+    value: measuredMicroseconds,
+    render: (row) => <Time value={measuredMicroseconds(row)} />,
   },
   {
     id: 'other',

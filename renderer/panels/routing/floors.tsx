@@ -1,5 +1,5 @@
 /** What the batch must cost at least on a device, computed, beside what it took where it ran. */
-import type { BatchRow } from '../../../electron/contract/batch';
+import { type BatchRow, measuredMicroseconds } from '../../../electron/contract/batch';
 import type { BatchRouting, Floor } from '../../../electron/contract/routing';
 import { ExportButtons } from '../../charts/export-buttons';
 import { toCsv } from '../../format/csv';
@@ -114,7 +114,7 @@ export function Floors({ routing, row }: FloorsProps) {
         </p>
         <p>
           Measured: <KernelLabel kernel={row.kernel} />{' '}
-          <b className="number volatile">{formatMicroseconds(row.microseconds)}</b>{' '}
+          <b className="number volatile">{formatMicroseconds(measuredMicroseconds(row))}</b>{' '}
           <span className="muted volatile volatile-gone">on {routing.provenance}</span>
         </p>
         <p className="muted">

@@ -29,3 +29,40 @@ test('what a layer holds of the GPU is shown, a fault is told, and the window st
   await expect(details).not.toContainText('GPU tensors');
   await expect(status).toContainText('1 batch');
 });
+
+test('a batch that failed has a dash for its time wherever one is shown', async ({ app }) => {
+  const { page } = app;
+  const duration = /^\d[\d.]* ?(us|ms|s)$/;
+  const time = page.getByTestId('details').locator('dt:text-is("Time") + dd');
+  await app.command('layer.load', { provider: faked });
+  await app.command('run.step', { tokens: 4 });
+  await app.command('run.step', { tokens: 33 });
+  await app.command('batch.select', { batch: 0 });
+  await app.idle();
+  await expect(time).toHaveText(duration);
+  await app.command('batch.select', { batch: 1 });
+  await app.idle();
+  await expect(time).toHaveText('-');
+
+  const rows = page.getByTestId('batch-table').getByRole('row');
+  const timeOf = (row: number) => rows.nth(row).getByRole('gridcell').nth(6);
+  await expect(timeOf(1)).toHaveText('-');
+  await expect(timeOf(2)).toHaveText(duration);
+
+  // All batches are 20 places wide, right of 62 px for the names of the lanes; the second is batch 1.
+  await app.command('timeline.fit');
+  await app.idle();
+  const timeline = page.getByTestId('timeline').locator('canvas');
+  const { width, height } = (await timeline.boundingBox())!;
+  await timeline.hover({ position: { x: 62 + ((width - 62) * 1.5) / 20, y: height - 24 } });
+  await expect(page.locator('.timeline-hover')).toContainText('33 tokens, -');
+
+  await app.command('panel.open', { id: 'batch' });
+  await app.idle();
+  const panel = page.getByTestId('panel-batch');
+  await expect(panel.locator('.figure').filter({ hasText: /time$/ })).toHaveText('-time');
+  await expect(panel).toContainText('No stage was timed: the batch failed.');
+  await app.command('panel.open', { id: 'routing' });
+  await app.idle();
+  await expect(page.getByTestId('routing-floors')).toContainText(/Measured: .*static\s*- on/);
+});

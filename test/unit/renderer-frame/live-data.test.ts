@@ -1,8 +1,11 @@
+import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
+import { batchColumns } from '../../../renderer/panels/live/columns';
 import { filterRows } from '../../../renderer/panels/live/filter-rows';
 import { percentileOf, timesOverRun } from '../../../renderer/panels/live/percentiles';
 import { maxRecent, mergeRows, newestGap } from '../../../renderer/stores/run';
 import { noFilters } from '../../../renderer/stores/view';
+import { sortRows, tableCsv } from '../../../renderer/tables/columns';
 import { makeRow } from '../../fixtures/window/fake-data';
 
 const rows = Array.from({ length: 500 }, (_, index) => makeRow(index, 64));
@@ -52,6 +55,26 @@ describe('filters', () => {
     expect(filterRows(rows, { ...noFilters, failedOnly: true }).map(({ index }) => index)).toEqual([
       484, 387, 290, 193, 96,
     ]);
+  });
+});
+
+describe('a batch that failed', () => {
+  const failed = rows[96]!;
+  const timed = batchColumns.filter(({ id }) => ['time', 'other', 'nrmse', 'cosine'].includes(id));
+  const text = (row: typeof failed) =>
+    timed.map(({ render }) => renderToStaticMarkup(render?.(row)).replace(/<[^>]+>/g, ''));
+
+  it('has a dash for its time, as for what was not compared; a time of 0 that was measured is shown', () => {
+    expect(failed).toMatchObject({ microseconds: 0, error: { code: 'bad-routing' } });
+    expect(text(failed)).toEqual(['-', '-', '-', '-']);
+    expect(text({ ...failed, error: null })).toEqual(['0.000us', '-', '-', '-']);
+  });
+
+  it('leaves its time out of the CSV, and comes last by time whichever way', () => {
+    expect(tableCsv(timed, [failed]).trimEnd().split('\r\n')[1]).toBe(',,,');
+    const some = [rows[95]!, failed, rows[97]!];
+    for (const descending of [true, false])
+      expect(sortRows(some, batchColumns, { column: 'time', descending }).at(-1)).toBe(failed);
   });
 });
 

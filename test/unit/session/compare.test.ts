@@ -134,5 +134,10 @@ describe('two sessions', () => {
     const lines = (await readFile(csv, 'utf8')).trimEnd().split('\r\n');
     expect(lines).toHaveLength(4);
     expect(lines[2]?.split(',').slice(0, 4)).toEqual(['1', expect.any(String), '70', '140']);
+    const failed = new BatchColumns(2);
+    const error = { code: 'device-lost' as const, message: 'gone' };
+    failed.append({ ...a.table.row(0), microseconds: 0, otherMicroseconds: null, nrmse: null, cosine: null, error });
+    await exportCsv(failed, csv);
+    expect((await readFile(csv, 'utf8')).split('\r\n')[1]).toMatch(/,,,,,"gone"$/);
   });
 });
