@@ -14,6 +14,8 @@ import { cacheFolder, inRepository, temporaryFolder } from './toolchain/places.m
 
 const shape = { name: 'qwen3-30b-a3b', experts: 128 };
 const seconds = 10;
+/** For 95 of 100 presses. */
+const limitMs = 100;
 
 /** A whole layer of Qwen3-30B-A3B, 340 MB, made once. */
 async function ensureLarge() {
@@ -46,7 +48,9 @@ async function measure(host, checkpoint) {
   });
   const file = `${results}-${host}.json`;
   if (!existsSync(file)) throw new Error(`${host}: ${problem ?? 'no figures were written'}`);
-  return { ...JSON.parse(readFileSync(file, 'utf8')), passed: failed === 0 && !problem, loadAverageBefore: before };
+  const figures = JSON.parse(readFileSync(file, 'utf8'));
+  const passed = failed === 0 && !problem && figures.loading.p95 < limitMs;
+  return { ...figures, passed, loadAverageBefore: before };
 }
 
 const ms = (value) => value.toFixed(value < 10 ? 1 : 0);
@@ -61,7 +65,7 @@ function table({ machine, date, hosts }) {
 Written by \`node scripts/measure-responsiveness.mjs\`; the spec is test/e2e/specs/responsiveness.spec.ts.
 A ${shape.name} layer with ${shape.experts} experts (340 MB) is loaded and prepared again and again for ${seconds} s, under one contract after the other,
 while keys are typed into the command palette and buttons are clicked. A press counts from its own time stamp to the end of the next frame.
-The limit is 100 ms for 95 of 100 presses. The same run shows progress, cancels a batch and a load, and goes on working.
+The limit is ${limitMs} ms for 95 of 100 presses. The same run shows progress, cancels a batch and a load, and goes on working.
 
 ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ${date}. The load average stands beside each row, this work's own included; window, engine and test ran at niceness ${machine.niceness}.
 

@@ -3,6 +3,8 @@ import type { Page } from '@playwright/test';
 /** One input as the page saw it. */
 export interface InputLatency {
   type: string;
+  /** the event's own time stamp, by the page's clock */
+  at: number;
   /** from the event's own time stamp to the frame after it, milliseconds: waiting, handling and drawing */
   ms: number;
 }
@@ -34,7 +36,7 @@ export function startLatencyProbe(page: Page): Promise<void> {
       requestAnimationFrame(() => {
         // A message comes after the frame's own work, so what drawing costs is in the figure.
         const { port1, port2 } = new MessageChannel();
-        port1.onmessage = () => probe.inputs.push({ type: event.type, ms: performance.now() - at });
+        port1.onmessage = () => probe.inputs.push({ type: event.type, at, ms: performance.now() - at });
         port2.postMessage(0);
       });
     };

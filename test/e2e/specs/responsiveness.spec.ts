@@ -3,29 +3,36 @@ import { type App, expect, test } from '../harness/app';
 import { endLatencyProbe, type InputLatency, startLatencyProbe } from '../harness/latency';
 
 /**
- * The window while layers load and batches run. scripts/measure-responsiveness.mjs runs this with a large layer for longer
- * and keeps the figures; by itself it takes the demo checkpoint and a few seconds.
+ * The window while layers load and batches run. What must hold on any machine is tested here, by order, never by time.
+ * scripts/measure-responsiveness.mjs runs this with a large layer and keeps the milliseconds; their limit is judged there.
  */
 const large = process.env.MOESCOPE_RESPONSIVENESS_CHECKPOINT;
-const seconds = Number(process.env.MOESCOPE_RESPONSIVENESS_SECONDS ?? 3);
+const seconds = Number(process.env.MOESCOPE_RESPONSIVENESS_SECONDS ?? 10);
 const results = process.env.MOESCOPE_RESPONSIVENESS_RESULTS;
-const limitMs = 100;
 
 test.use({ open: large, softwareGl: false });
 
-/** Loads the layer under one contract after the other for so long; gives each load's milliseconds. */
-function loadForSeconds(app: App): Promise<number[]> {
-  return app.page.evaluate(async (limit) => {
-    const { moescope } = window as unknown as { moescope: { command(id: string, args: unknown): Promise<unknown> } };
-    const took: number[] = [];
-    const contracts = ['clean', 'activation-alpha', 'unit-alpha'];
-    for (const start = performance.now(); performance.now() - start < limit * 1000; ) {
+/** A load, by the page's clock. */
+interface Load {
+  from: number;
+  to: number;
+}
+
+/** Loads the layer under one contract after the other until told to stop. */
+async function loadAgain({ page }: App, until: () => boolean): Promise<Load[]> {
+  const contracts = ['clean', 'activation-alpha', 'unit-alpha'];
+  const loads: Load[] = [];
+  while (!until()) {
+    const contract = contracts[loads.length % contracts.length];
+    const load = await page.evaluate(async (contract) => {
+      const { moescope } = window as unknown as { moescope: { command(id: string, args: unknown): Promise<unknown> } };
       const from = performance.now();
-      await moescope.command('layer.load', { layer: 0, contract: contracts[took.length % contracts.length] });
-      took.push(performance.now() - from);
-    }
-    return took;
-  }, seconds);
+      await moescope.command('layer.load', { layer: 0, contract });
+      return { from, to: performance.now() };
+    }, contract);
+    loads.push(load);
+  }
+  return loads;
 }
 
 /** Types into the palette and clicks the timeline's buttons until told to stop. */
@@ -52,44 +59,80 @@ function summary(inputs: readonly InputLatency[]) {
 const quantile = (sorted: number[], share: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
 
-test('typing and clicking stay quick while layers load, and progress is shown', async ({ app, host }) => {
-  test.setTimeout(90_000 + seconds * 2000);
-  // Once unmeasured: what is opened for the first time is fetched and compiled then.
-  let rounds = 0;
-  await useWindow(app, () => rounds++ > 0);
-  // The same presses with an idle engine: what they cost on this machine, as busy as it is now, without any loading.
-  await startLatencyProbe(app.page);
-  const idleUntil = Date.now() + Math.max(2000, seconds * 300);
-  await useWindow(app, () => Date.now() > idleUntil);
-  const idle = summary((await endLatencyProbe(app.page)).inputs);
-
-  await startLatencyProbe(app.page);
-  let done = false;
-  const loading = loadForSeconds(app).finally(() => {
-    done = true;
-  });
-  await useWindow(app, () => done);
-  const loads = await loading;
-  const { inputs, longestFrameGap, progress } = await endLatencyProbe(app.page);
-  const sortedLoads = [...loads].sort((a, b) => a - b);
-  const figures = {
-    host,
-    loads: loads.length,
-    loadMs: { median: quantile(sortedLoads, 0.5), longest: quantile(sortedLoads, 1) },
-    idle,
-    loading: summary(inputs),
-    longestFrameGapMs: longestFrameGap,
-    progress,
-  };
-  if (results) writeFileSync(`${results}-${host}.json`, JSON.stringify(figures));
-  expect(inputs.length).toBeGreaterThan(20);
-  // 95 of 100 presses. Measured with nothing else running: 53 ms (web) and 35 ms (Electron), docs/responsiveness.md. Where other work
-  // keeps even an idle window waiting, twice idle: at a load average of 12.8 on two cores the web host gave 246 ms against 138 ms idle.
-  const limit = Math.max(limitMs, 2 * idle.p95);
-  expect(figures.loading.p95, JSON.stringify(figures)).toBeLessThan(limit);
-  // The bar comes after 300 ms.
-  if (figures.loadMs.longest > 600) expect(progress.labels).toContain('loading the layer');
+test('keys and clicks are answered while the engine answers nothing, and progress is shown', async ({ app }) => {
+  const { page } = app;
+  const engine = (await app.enginePid())!;
+  process.kill(engine, 'SIGSTOP');
+  try {
+    let loaded = false;
+    const load = app.command('layer.load', { layer: 0, contract: 'unit-alpha' }).finally(() => {
+      loaded = true;
+    });
+    const progress = page.getByTestId('progress');
+    await expect(progress.getByRole('progressbar', { name: 'Loading layer 0' })).toBeVisible();
+    await expect(progress.getByRole('button', { name: 'Cancel' })).toBeEnabled();
+    await page.keyboard.press('Control+K');
+    await page.keyboard.type('theme');
+    const palette = page.getByTestId('palette');
+    await expect(palette.getByRole('option', { name: /theme/i }).first()).toBeVisible();
+    await page.keyboard.press('Escape');
+    await expect(palette).toBeHidden();
+    for (const name of ['Zoom in', 'Zoom out', 'All']) await page.getByRole('button', { name, exact: true }).click();
+    expect(loaded).toBe(false);
+    process.kill(engine, 'SIGCONT');
+    await load;
+    await expect(progress).toBeHidden();
+  } finally {
+    process.kill(engine, 'SIGCONT');
+  }
+  expect(await app.command('run.step', { tokens: 1 })).toMatchObject({ index: 0, tokens: 1 });
 });
+
+test('presses are drawn while layers load, before the load ends', async ({ app }) => {
+  await startLatencyProbe(app.page);
+  let rounds = 0;
+  const loading = loadAgain(app, () => rounds >= 3);
+  await useWindow(app, () => rounds++ >= 3);
+  const loads = await loading;
+  const { inputs } = await endLatencyProbe(app.page);
+  // Would a load hold up the page, each press made during one would be drawn after its end.
+  const during = inputs.filter(({ at, ms }) => loads.some(({ from, to }) => at > from && at + ms < to));
+  expect(during.length, JSON.stringify({ loads, inputs })).toBeGreaterThan(0);
+});
+
+if (results) {
+  test('measured: milliseconds from press to drawn frame, idle and while layers load', async ({ app, host }) => {
+    test.setTimeout(90_000 + seconds * 2000);
+    // Once unmeasured: what is opened for the first time is fetched and compiled then.
+    let rounds = 0;
+    await useWindow(app, () => rounds++ > 0);
+    await startLatencyProbe(app.page);
+    const idleUntil = Date.now() + Math.max(2000, seconds * 300);
+    await useWindow(app, () => Date.now() > idleUntil);
+    const idle = summary((await endLatencyProbe(app.page)).inputs);
+
+    await startLatencyProbe(app.page);
+    const until = Date.now() + seconds * 1000;
+    let done = false;
+    const loading = loadAgain(app, () => Date.now() > until).finally(() => {
+      done = true;
+    });
+    await useWindow(app, () => done);
+    const loads = (await loading).map(({ from, to }) => to - from).sort((a, b) => a - b);
+    const { inputs, longestFrameGap, progress } = await endLatencyProbe(app.page);
+    expect(inputs.length).toBeGreaterThan(20);
+    const figures = {
+      host,
+      loads: loads.length,
+      loadMs: { median: quantile(loads, 0.5), longest: quantile(loads, 1) },
+      idle,
+      loading: summary(inputs),
+      longestFrameGapMs: longestFrameGap,
+      progress,
+    };
+    writeFileSync(`${results}-${host}.json`, JSON.stringify(figures));
+  });
+}
 
 test('what takes long can be cancelled and leaves a window that works', async ({ app }) => {
   const { page } = app;
