@@ -171,19 +171,38 @@ TEST_CASE("no memory: the tensor, its size and what is free are named, and nothi
   CHECK_EQ(code, code::kOutOfMemory);
   CHECK(contains(message, "the GPU has no memory for w"));
   CHECK(contains(message, "KiB free; found "));
+  CHECK(contains(message, " free of 68 KiB; free device memory, or take the provider cpu"));
   CHECK_EQ(machine.driver.allocated, 0);
 
   machine.driver.capacity = size_t{1} << 20;
-  machine.upcast.no_memory = true;
-  CHECK(contains(thrown([&] { machine.provider()->create_layer(source_of(made(), MOE_CLEAN)); }).second, "the GPU has no memory for the layer's copy of b12x-upcast; expected more free; found "));
-  CHECK_EQ(machine.driver.allocated, 0);
-  machine.upcast.no_memory = false;
   const auto layer = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
   const auto [run_code, run_message] = thrown([&] { layer->run(batch(4096), {}); });
   CHECK_EQ(run_code, code::kOutOfMemory);
   CHECK(contains(run_message, "b12x-upcast (4096 tokens, kernel static, tile 128x128): the GPU has no memory for the run's buffers"));
+  CHECK(contains(run_message, " free of 1 MiB; free device memory, or run fewer tokens"));
   const RunInput small = batch(2);
   CHECK(y_is_x(layer->run(small, {}), small));
+}
+
+TEST_CASE("no memory for a family's copy: the family, the size, what is free and what to do, and nothing that it said is lost") {
+  FakeMachine machine;
+  machine.driver.capacity = size_t{3} << 20;
+  const auto create = [&] { return thrown([&] { machine.provider()->create_layer(source_of(made(), MOE_CLEAN)); }); };
+  SUBCASE("it says how large the copy is and what to do") {
+    machine.sm90.prepare_throws = cuda::no_memory_for_copy(uint64_t{5} << 30, "a second copy of the weights", "prepare the layer with threshold 0");
+    const auto [code, message] = create();
+    CHECK_EQ(code, code::kOutOfMemory);
+    CHECK(contains(message, "the GPU has no memory for the layer's copy of cutlass-sm90 (a second copy of the weights); expected 5.00 GiB free; found "));
+    CHECK(contains(message, " free of 3 MiB; prepare the layer with threshold 0"));
+  }
+  SUBCASE("it does not say, as check_cuda") {
+    machine.upcast.prepare_throws = Error(code::kOutOfMemory, "allocating the weights failed: cudaErrorMemoryAllocation (out of memory)", {{"found", std::string("cudaErrorMemoryAllocation")}});
+    const auto [code, message] = create();
+    CHECK_EQ(code, code::kOutOfMemory);
+    CHECK(contains(message, "the layer's copy of b12x-upcast (allocating the weights failed: cudaErrorMemoryAllocation (out of memory)); expected more free; found "));
+    CHECK(contains(message, " free of 3 MiB; free device memory, or take the provider cpu"));
+  }
+  CHECK_EQ(machine.driver.allocated, 0);
 }
 
 TEST_CASE("a shape is captured once and replayed; buffers that move drop the graphs") {

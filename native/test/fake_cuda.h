@@ -8,11 +8,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "core/error/error.h"
 #include "core/provider/library.h"
+#include "cuda/copy_error.h"
 #include "cuda/provider/cuda_provider.h"
 
 namespace moe::test {
@@ -163,7 +165,7 @@ class FakeFamily final : public cuda::KernelFamily {
 
   const char* why_not = nullptr;
   bool taps_change_y = false, faults = false, throws = false;
-  bool no_memory = false;  ///< prepare finds none
+  std::optional<Error> prepare_throws;
   int faults_at = 0;  ///< a batch of so many tokens faults too
   mutable int enqueued = 0, prepared = 0;
   mutable cuda::DeviceLayer prepared_for;  ///< the layer of the last prepare
@@ -172,7 +174,7 @@ class FakeFamily final : public cuda::KernelFamily {
   const char* name() const override { return name_; }
   const char* refuses(const cuda::DeviceLayer&, const cuda::RunShape&) const override { return why_not; }
   cuda::FamilyLayer* prepare(const cuda::DeviceLayer& given) const override {
-    if (no_memory) throw Error(code::kOutOfMemory, "cudaMalloc failed");
+    if (prepare_throws) throw *prepare_throws;
     ++prepared;
     prepared_for = given;
     struct Own final : cuda::FamilyLayer {

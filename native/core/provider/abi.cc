@@ -24,6 +24,7 @@ std::string sentence(const Error& error) {
   for (const auto& [key, value] : error.details()) {
     const auto* fact = std::get_if<std::string>(&value);
     if (fact != nullptr && (key == "expected" || key == "found")) text += "; " + key + " " + *fact;
+    if (fact != nullptr && key == "remedy") text += "; " + *fact;
   }
   return text;
 }

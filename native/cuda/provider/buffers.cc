@@ -3,6 +3,7 @@
 namespace moe::cuda {
 namespace {
 
+constexpr char kFewerTokens[] = "free device memory, or run fewer tokens";
 constexpr size_t kAlignment = 256;
 size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -28,7 +29,7 @@ RunSizes::RunSizes(const DeviceLayer& layer, int tokens, size_t workspace_bytes)
 bool RunBuffers::reserve(Runtime& runtime, const RunSizes& sizes) {
   if (sizes.total() <= memory_.bytes()) return false;
   memory_.release();  // first, so that both need not fit
-  memory_ = DeviceMemory(runtime, roomy(sizes.total()), "the run's buffers and workspace");
+  memory_ = DeviceMemory(runtime, roomy(sizes.total()), "the run's buffers and workspace", kFewerTokens);
   return true;
 }
 
@@ -68,7 +69,7 @@ TapBuffers::TapBuffers(Runtime& runtime, const DeviceLayer& layer, const moe_bat
   want(MOE_TAP_ACT_Q, "act_q", MOE_U8, pairs, inner / 2);
   want(MOE_TAP_ACT_SF, "act_sf", MOE_F8_E4M3, pairs, inner / 16);
   want(MOE_TAP_FC2, "fc2", MOE_F32, pairs, hidden);
-  if (mask_ != MOE_TAP_NONE) memory_ = DeviceMemory(runtime, total, "the taps of the run");
+  if (mask_ != MOE_TAP_NONE) memory_ = DeviceMemory(runtime, total, "the taps of the run", kFewerTokens);
 }
 
 void* TapBuffers::at(int bit) const {

@@ -17,18 +17,26 @@ bool is_fault(CudaStatus code);
 std::string bytes_text(uint64_t bytes);
 
 /// Throws unless `code` is success. @param doing completes "while ..."; @throws Error `device-lost` for a fault,
-/// `out-of-memory`, `unsupported` when the library has no kernel for the device, else `internal`; all name the CUDA error.
+/// `out-of-memory` with what is free, `unsupported` when the library has no kernel for the device, else `internal`; all name the
+/// CUDA error, and clear it, so that the next launch does not report it.
 void check(Runtime& runtime, CudaStatus code, const std::string& doing);
 
-/// The error of memory that could not be had. Clears the error that the next launch would report. @param bytes 0: not known
-Error no_memory(Runtime& runtime, const std::string& what, size_t bytes);
+inline constexpr char kFreeMemory[] = "free device memory, or take the provider cpu";
+
+/// The error of memory that could not be had, with what is free. Clears the error that the next launch would report.
+/// @param bytes 0: not known. @param remedy what to do
+Error no_memory(Runtime& runtime, const std::string& what, size_t bytes, const std::string& remedy);
+
+/// What a family threw for its copy of a layer (cuda/copy_error.h, or out-of-memory without a size) with all its facts, the
+/// family's name, the size and what is free.
+Error no_memory_for_family(Runtime& runtime, const std::string& family, const Error& thrown);
 
 /// Device memory; movable, freed with the object. Freeing after a fault fails, which is of no consequence.
 class DeviceMemory {
  public:
   DeviceMemory() = default;
-  /// @param what named in the error. @throws Error `out-of-memory` with the size wanted and what is free.
-  DeviceMemory(Runtime& runtime, size_t bytes, const std::string& what);
+  /// @param what named in the error. @throws Error `out-of-memory` with the size wanted, what is free and `remedy`.
+  DeviceMemory(Runtime& runtime, size_t bytes, const std::string& what, const std::string& remedy = kFreeMemory);
   ~DeviceMemory() { release(); }
   DeviceMemory(DeviceMemory&& other) noexcept : runtime_(other.runtime_), memory_(std::exchange(other.memory_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   DeviceMemory& operator=(DeviceMemory&& other) noexcept;

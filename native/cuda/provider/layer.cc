@@ -33,7 +33,7 @@ Layer::Layer(const Backend& backend, const moe_layer_desc& desc)
   for (const int path : {MOE_PATH_B12X, MOE_PATH_CUTLASS}) {
     const KernelFamily* kernels = choose_family(families_, settings_, path, facts_.major);
     if (kernels == nullptr || (path == MOE_PATH_CUTLASS && desc.threshold <= 0)) continue;
-    own_[static_cast<size_t>(path)].reset(prepare(*kernels));
+    own_[static_cast<size_t>(path)] = prepare(*kernels);
   }
   if (settings_.cold_l2) l2_flush_ = DeviceMemory(runtime_, 2 * facts_.l2_bytes, "flushing L2");
   stream_ = make_stream(runtime_);
@@ -41,17 +41,18 @@ Layer::Layer(const Backend& backend, const moe_layer_desc& desc)
   last_ = make_event(runtime_);
 }
 
-FamilyLayer* Layer::prepare(const KernelFamily& kernels) {
+std::unique_ptr<FamilyLayer> Layer::prepare(const KernelFamily& kernels) {
   const std::string doing = std::string("preparing the layer for ") + kernels.name();
+  std::unique_ptr<FamilyLayer> own;
   try {
-    std::unique_ptr<FamilyLayer> own(kernels.prepare(device_layer()));
-    check(runtime_, runtime_.take_last_error(), doing);
-    check(runtime_, runtime_.synchronize_device(), doing);
-    return own.release();
+    own.reset(kernels.prepare(device_layer()));
   } catch (const Error& error) {
     if (error.code() != code::kOutOfMemory) throw;
-    throw no_memory(runtime_, std::string("the layer's copy of ") + kernels.name(), 0);
+    throw no_memory_for_family(runtime_, kernels.name(), error);
   }
+  check(runtime_, runtime_.take_last_error(), doing);
+  check(runtime_, runtime_.synchronize_device(), doing);
+  return own;
 }
 
 // The thread that destroys may never have chosen the device.

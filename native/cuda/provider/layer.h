@@ -42,8 +42,9 @@ class Layer {
 
  private:
   struct Work;
-  /// What a family keeps of the layer. @throws Error `out-of-memory` naming the family and what is free
-  FamilyLayer* prepare(const KernelFamily& kernels);
+  /// What a family keeps of the layer. @throws Error `out-of-memory` naming the family, the bytes its copy wants, what is free
+  ///   and what to do
+  std::unique_ptr<FamilyLayer> prepare(const KernelFamily& kernels);
   const KernelFamily& family(int path) const;
   const FamilyLayer* own(int path) const { return own_[static_cast<size_t>(path)].get(); }
   void execute(const moe_batch& batch, const abi::Outputs& outputs, const KernelFamily& kernels, const RunShape& shape);
