@@ -145,10 +145,8 @@ describe('an engine in a forked process', () => {
     const client = clientOf(supervisor);
     await client.hello();
     const hung = failureOf(client.request('session.close', {}));
-    const began = Date.now();
     await new Promise((done) => setTimeout(done, 50));
-    await supervisor.stop();
-    expect(Date.now() - began).toBeLessThan(1000);
+    await supervisor.stop(); // would never end if the engine were only asked
     client.close();
     expect((await hung).code).toBe('cancelled');
   });

@@ -176,10 +176,7 @@ describe('configuration', () => {
         at[path[path.length - 1] as string] = value;
         await writeFile(join(damaged, 'config.json'), JSON.stringify(copy));
         const what = `${path.join('.')} = ${JSON.stringify(value)?.slice(0, 60)}`;
-        const started = Date.now();
-        const code = await outcome(what);
-        expect(Date.now() - started, what).toBeLessThan(2000);
-        seen.add(code);
+        seen.add(await outcome(what));
       }
     }
     expect([...seen].sort()).toEqual([
@@ -230,9 +227,7 @@ describe('configuration', () => {
         },
       ]) {
         await writeFile(join(damaged, 'config.json'), JSON.stringify({ ...config, quantization_config: method }));
-        const started = Date.now();
         expect(['loaded', 'unknown-quantization']).toContain(await outcome(JSON.stringify(method).slice(0, 120)));
-        expect(Date.now() - started, JSON.stringify(method).slice(0, 200)).toBeLessThan(2000);
       }
     }
   });
