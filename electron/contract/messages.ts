@@ -22,7 +22,14 @@ import { HazardReportSchema } from './hazards';
 import { CheckpointSummarySchema, contracts, LayerSummarySchema, OriginSchema, paths } from './layer';
 import { LayoutSearchSchema } from './layouts';
 import { BatchRoutingSchema, RoutingWindowSchema } from './routing';
-import { BookmarkSchema, EngineStateSchema, SessionInfoSchema, WorkloadChangeSchema, WorkloadSchema } from './session';
+import {
+  BookmarkSchema,
+  DeviceMemorySchema,
+  EngineStateSchema,
+  SessionInfoSchema,
+  WorkloadChangeSchema,
+  WorkloadSchema,
+} from './session';
 import { PickSchema, TensorDescriptorSchema, TensorStatsSchema } from './tensor';
 
 /** Raised when a message changes shape; hello refuses a different one. */
@@ -174,8 +181,16 @@ export type Reply<N extends RequestName> = z.output<Requests[N]['reply']>;
 
 export const events = {
   state: EngineStateSchema,
-  /** coalesced: at most 20 events a second, at most 200 rows each, newest kept; `dropped` counts rows left out (they are still in batches.rows) */
-  batches: z.object({ rows: z.array(BatchRowSchema), total: z.number().int(), dropped: z.number().int() }),
+  /**
+   * Coalesced: at most 20 events a second, at most 200 rows each, newest kept; `dropped` counts rows left out (they are still
+   * in batches.rows). `deviceMemory` is the state's, where these batches changed it; absent while it is as last sent.
+   */
+  batches: z.object({
+    rows: z.array(BatchRowSchema),
+    total: z.number().int(),
+    dropped: z.number().int(),
+    deviceMemory: DeviceMemorySchema.optional(),
+  }),
   progress: z.object({ request: z.number().int(), label: z.string(), done: z.number(), total: z.number() }),
   warning: z.object({ message: z.string() }),
   failure: AppErrorSchema,

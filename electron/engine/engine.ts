@@ -12,6 +12,7 @@ import {
   requests,
   type ToEngine,
 } from '../contract/messages';
+import type { DeviceMemory } from '../contract/session';
 import type { EnginePort } from '../contract/transport';
 import { Inspector, type InspectorOptions } from './inspector';
 import { batchHandlers } from './requests/batches';
@@ -21,7 +22,7 @@ import { routingHandlers } from './requests/routing';
 import { runHandlers } from './requests/run';
 import { sessionHandlers } from './requests/sessions';
 import { tensorHandlers } from './requests/tensors';
-import { BatchFeed } from './run/batch-feed';
+import { BatchFeed, type FeedEvent } from './run/batch-feed';
 
 const handlers: Handlers<RequestName> = {
   ...runHandlers,
@@ -53,6 +54,8 @@ export class Engine {
   private readonly pulse: NodeJS.Timeout;
   private stateTimer: NodeJS.Timeout | null = null;
   private lastState = '';
+  /** as the window was last told */
+  private lastMemory: DeviceMemory | null = null;
   private closed = false;
   /** every call of close waits for the one shutdown */
   private closing: Promise<void> | null = null;
@@ -61,7 +64,7 @@ export class Engine {
   constructor(port: EnginePort, options: EngineOptions) {
     this.port = port;
     this.tool = options.tool;
-    this.feed = new BatchFeed({ emit: (event) => this.emit('batches', event), backlog: () => port.backlog() });
+    this.feed = new BatchFeed({ emit: (event) => this.sendBatches(event), backlog: () => port.backlog() });
     this.inspector = new Inspector({
       ...options,
       events: {
@@ -138,6 +141,8 @@ export class Engine {
       this.post({ type: 'error', id, error: AppError.from(thrown).toData() });
     } finally {
       this.running.delete(id);
+      // Whatever ran for an answer may have taken buffers and captured graphs.
+      if (this.newMemory()) this.stateChanged();
     }
   }
 
@@ -147,6 +152,18 @@ export class Engine {
 
   private emit<N extends EventName>(name: N, payload: EventPayload<N>): void {
     this.post({ type: 'event', name, payload: events[name].parse(payload) });
+  }
+
+  private sendBatches(event: FeedEvent): void {
+    const deviceMemory = this.newMemory();
+    if (deviceMemory) this.lastMemory = deviceMemory;
+    this.emit('batches', { ...event, ...(deviceMemory && { deviceMemory }) });
+  }
+
+  /** What the layer holds of the device's memory where the window does not know it yet, else null. */
+  private newMemory(): DeviceMemory | null {
+    const held = this.inspector.deviceMemory;
+    return JSON.stringify(held) === JSON.stringify(this.lastMemory) ? null : held;
   }
 
   /** Rows on their way belong to a run that is gone; the newest rows of the new source go out instead. */
@@ -171,6 +188,7 @@ export class Engine {
     const state = this.inspector.state();
     if (state.state !== 'running') this.feed.flush();
     this.lastState = state.state;
+    this.lastMemory = state.deviceMemory ?? null;
     this.emit('state', state);
   }
 }

@@ -6,7 +6,7 @@
 import type { BatchRow } from '../contract/batch';
 import { AppError, type AppErrorData } from '../contract/errors';
 import type { CheckpointSummary, LayerSummary, Origin } from '../contract/layer';
-import type { EngineState, SessionInfo, Workload, WorkloadChange } from '../contract/session';
+import type { DeviceMemory, EngineState, SessionInfo, Workload, WorkloadChange } from '../contract/session';
 import { engineState } from './engine-state';
 import type { CancelFlag, NativeBinding, TaskOptions } from './native/binding';
 import { LiveRun } from './run/live-run';
@@ -81,6 +81,11 @@ export class Inspector {
       error,
       wanted: { contract: lastLoad.contract ?? 'unit-alpha', rules: lastLoad.rules ?? loader.defaultRules() },
     });
+  }
+
+  /** What the loaded layer holds of a device's memory; null without either. As noted by the last run, so it is cheap. */
+  get deviceMemory(): DeviceMemory | null {
+    return this.live?.source.runtime.deviceMemory ?? null;
   }
 
   sourceOrNull(): Source | null {

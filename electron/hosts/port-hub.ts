@@ -24,6 +24,8 @@ interface Window {
   dropped: number;
   /** newest state held back while the window is slow */
   heldState: ToWindow | undefined;
+  /** newest device memory of a `batches` event left out, where no newer state has it */
+  heldMemory: EventPayload<'batches'>['deviceMemory'];
 }
 
 interface Asked {
@@ -73,7 +75,7 @@ export class PortHub implements EnginePort {
 
   /** Adds a window; it gets the engine's state as its first event. `window` is any number not in use. */
   attach(window: number, deliver: (message: ToWindow) => void): void {
-    this.windows.set(window, { deliver, backlog: 0, dropped: 0, heldState: undefined });
+    this.windows.set(window, { deliver, backlog: 0, dropped: 0, heldState: undefined, heldMemory: undefined });
     this.ask({ window, id: null, name: 'hello' }, { contract: CONTRACT_VERSION });
   }
 
@@ -156,6 +158,7 @@ export class PortHub implements EnginePort {
     const slow = window.backlog >= slowWindow;
     if (message.name === 'state') {
       window.heldState = slow ? message : undefined;
+      window.heldMemory = undefined;
       if (!slow) this.send(window, message);
       return;
     }
@@ -164,12 +167,17 @@ export class PortHub implements EnginePort {
       return;
     }
     const batches = message.payload as EventPayload<'batches'>;
+    // The engine tells of device memory once, so a window that was passed over gets it with its next event.
+    const deviceMemory = batches.deviceMemory ?? window.heldMemory;
+    const dropped = batches.dropped + window.dropped;
     if (slow) {
-      window.dropped += batches.dropped + batches.rows.length;
+      window.dropped = dropped + batches.rows.length;
+      window.heldMemory = deviceMemory;
       return;
     }
-    this.send(window, { ...message, payload: { ...batches, dropped: batches.dropped + window.dropped } });
+    this.send(window, { ...message, payload: { ...batches, dropped, ...(deviceMemory && { deviceMemory }) } });
     window.dropped = 0;
+    window.heldMemory = undefined;
   }
 
   private releaseState(window: Window): void {

@@ -19,10 +19,11 @@ export function attach(client: EngineClient): void {
     if (link.status !== 'open') useConnection.setState({ tasks: [] });
   });
   client.on('state', takeState);
-  client.on('batches', ({ rows, total, dropped }) => {
+  client.on('batches', ({ rows, total, dropped, deviceMemory }) => {
     // A run that begins again has the numbers of the one before: another contract, a reset.
     if (total === 0 && useRun.getState().total > 0) startOver();
     addRows(rows, total, dropped);
+    if (deviceMemory) useConnection.setState(({ engine }) => ({ engine: engine && { ...engine, deviceMemory } }));
     stats.request();
   });
   client.on('failure', (failure) => {

@@ -30,6 +30,37 @@ test('what a layer holds of the GPU is shown, a fault is told, and the window st
   await expect(status).toContainText('1 batch');
 });
 
+test('what a layer holds of the GPU follows its runs, also those that are no new batch', async ({ app }) => {
+  const { page } = app;
+  const factOf = (name: string) => page.getByTestId('details').locator(`dt:text-is("${name}") + dd`);
+  const total = page.getByTestId('status-bar').locator('.status-item', { hasText: /^GPU / });
+  const graphs = factOf('Captured graphs');
+  await app.command('layer.load', { provider: faked });
+  await app.command('run.threshold', { tokens: 64 });
+  await app.command('run.workload', { kind: 'sequence', tokens: [1, 2, 40, 70, 130], rate: 20, compareEvery: 0 });
+  await app.idle();
+  await expect(graphs).toHaveText('0');
+  await expect(factOf('GPU run buffers')).toHaveText('0 B');
+  const before = (await total.textContent())!;
+
+  // Each of these token counts needs buffers and graphs of its own.
+  await app.command('run.start');
+  await expect(graphs).toHaveText('10');
+  await expect(total).not.toHaveText(before);
+  await app.command('run.pause');
+  await app.idle();
+  await expect(factOf('GPU run buffers')).toHaveText(/^[\d.]+ [KM]iB$/);
+
+  // The other path captures two more for the same batch, and no batch is added.
+  await app.command('batch.select', { batch: 0 });
+  await app.idle();
+  const batches = page.getByTestId('status-bar').locator('.status-item', { hasText: /batch(es)?$/ });
+  const ran = (await batches.textContent())!;
+  await app.command('batch.rerunOther');
+  await expect(graphs).toHaveText('12');
+  await expect(batches).toHaveText(ran);
+});
+
 test('a batch that failed has a dash for its time wherever one is shown', async ({ app }) => {
   const { page } = app;
   const duration = /^\d[\d.]* ?(us|ms|s)$/;

@@ -6,6 +6,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { EventPayload } from '../../../electron/contract/messages';
+import type { DeviceMemory } from '../../../electron/contract/session';
 import { addonVariable, loadAddon } from '../../../electron/engine/native/load';
 import { makeTiny, type TemporaryFolder, temporaryFolder } from '../../fixtures/checkpoints/tiny';
 
@@ -135,6 +137,59 @@ describe('a GPU, which is faked', () => {
         /b12x-upcast \(33 tokens, kernel static, tile \d+x128\): the GPU reported cudaErrorIllegalAddress/,
       ),
     });
+    await close();
+  });
+
+  it('whoever has seen a batch knows what it took of the memory, without a word where nothing changed', async () => {
+    withLibrary('faked');
+    const { memoryEngine } = await import('../../contract/memory-engine');
+    const loaded = async () => {
+      const { client, close } = memoryEngine();
+      await client.request('checkpoint.open', { path: checkpoint });
+      await client.request('layer.load', { provider: 'cuda', threshold: 64 });
+      await client.request('run.workload', { kind: 'sequence', tokens, rate: 20, batches, compareEvery: 0 });
+      return { client, close };
+    };
+    const tokens = [1, 2, 5, 70, 130, 200];
+    const batches = 2 * tokens.length;
+    const took: DeviceMemory[] = [];
+    const stepped = await loaded();
+    for (let batch = 0; batch < batches; batch++) {
+      await stepped.client.request('run.step', {});
+      const { state } = await stepped.client.request('hello', { contract: 1 });
+      took.push(state.deviceMemory!);
+    }
+    await stepped.close();
+    expect(new Set(took.map((held) => JSON.stringify(held))).size).toBeGreaterThan(tokens.length);
+
+    // A batch every 50 ms, the least time between two events: a state every 500 ms would be late for most.
+    const { client, close } = await loaded();
+    await client.request('run.start', {});
+    await client.until('state', ({ state, batches: ran }) => state === 'paused' && ran === batches);
+    let known: DeviceMemory | undefined;
+    for (const { name, payload } of client.events) {
+      if (name === 'state') known = (payload as EventPayload<'state'>).deviceMemory;
+      if (name !== 'batches') continue;
+      const { rows, deviceMemory } = payload as EventPayload<'batches'>;
+      known = deviceMemory ?? known;
+      const last = rows.at(-1);
+      if (!last) continue;
+      expect(known?.runs, `run buffers after batch ${last.index}`).toBeGreaterThanOrEqual(took[last.index]!.runs);
+      expect(known?.graphs, `graphs after batch ${last.index}`).toBeGreaterThanOrEqual(took[last.index]!.graphs);
+    }
+    expect(known).toEqual(took.at(-1));
+
+    client.events.length = 0;
+    await client.request('run.start', {});
+    await client.until('state', ({ state, batches: ran }) => state === 'paused' && ran === 2 * batches);
+    const again = client.all('batches');
+    expect(again.flatMap(({ rows }) => rows)).toHaveLength(batches);
+    expect(again.filter(({ deviceMemory }) => deviceMemory)).toEqual([]);
+
+    // Run for an answer, not for a batch: the other path takes graphs of its own.
+    const { graphs } = known!;
+    await client.request('batch.rerun', { batch: 0, path: 'cutlass' });
+    await client.until('state', ({ deviceMemory }) => (deviceMemory?.graphs ?? 0) > graphs);
     await close();
   });
 

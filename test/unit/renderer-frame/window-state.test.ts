@@ -39,6 +39,17 @@ describe('stores over a client', () => {
     await vi.waitFor(() => expect(useRun.getState().stats?.batches).toBe(3001));
   });
 
+  it('take what batches changed of the device memory into the state, and keep it until told anew', async () => {
+    const held = { tensors: 100, reordered: 0, runs: 20, graphs: 2 };
+    const { total } = useRun.getState();
+    const before = useConnection.getState().engine;
+    engine.event('batches', { rows: [], total, dropped: 0, deviceMemory: held });
+    engine.event('batches', { rows: [], total, dropped: 0 });
+    expect(useConnection.getState().engine).toEqual({ ...before, deviceMemory: held });
+    engine.change({});
+    expect(useConnection.getState().engine?.deviceMemory).toBeUndefined();
+  });
+
   it('keep only the newest of two selections', async () => {
     const first = selectBatch(10);
     await selectBatch(20);
