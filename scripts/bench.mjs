@@ -1,7 +1,8 @@
 // Measures a MoE layer against its peers in the same run, adds the figures to docs/performance.json and writes
 // docs/performance.md from it.
 // Usage: npm run bench -- --cpu [--rounds N] | --gpu [--program PATH] [--shapes A,B] [--tokens 1,8] | --merge FILE | --table
-// --merge takes what scripts/bench/gpu/run.py wrote on another machine, measured at the commit that is checked out here.
+// --merge takes what scripts/bench/gpu/run.py or profile_kernels.py wrote on another machine, measured at the commit that is checked
+// out here; --table writes the page anew and measures nothing.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -43,7 +44,7 @@ function options() {
   });
   if (!values.cpu && !values.gpu && !values.merge && !values.table) {
     throw new Error(
-      'say what to measure: npm run bench -- --cpu, or --gpu; --merge FILE adds figures of another machine',
+      'say what to measure: npm run bench -- --cpu, or --gpu; --merge FILE adds figures of another machine, --table writes the page anew',
     );
   }
   return values;
@@ -56,5 +57,6 @@ await tellAndExit(async () => {
   if (wanted.gpu) merge(await measureGpu(facts, wanted));
   if (wanted.merge) merge({ ...facts, ...JSON.parse(readFileSync(wanted.merge, 'utf8')) });
   writeFileSync(page, performancePage(JSON.parse(readFileSync(json, 'utf8'))));
-  console.log(`written: docs/performance.json, docs/performance.md`);
+  const changed = wanted.cpu || wanted.gpu || wanted.merge ? 'docs/performance.json, ' : '';
+  console.log(`written: ${changed}docs/performance.md`);
 });

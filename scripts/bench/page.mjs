@@ -13,7 +13,7 @@ export function performancePage({ sections }) {
   const made = ordered.map((section) => (section.kind === 'cpu' ? cpuSection(section) : gpuSection(section)));
   return `# How fast a layer runs
 
-Written by \`npm run bench -- --cpu\` and \`npm run bench -- --gpu\` from docs/performance.json.
+Written by \`npm run bench -- --cpu\`, \`--gpu\`, \`--merge FILE\` or \`--table\` from docs/performance.json.
 
 ${made.join('\n')}`;
 }

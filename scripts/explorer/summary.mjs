@@ -1,7 +1,7 @@
 // Several runs as one line a goal: medians over all first looks and picks, the worst run for frames and memory.
 import { round } from './window-probe.mjs';
 
-/** Of issue 5a: a plane of 1e8 cells, software GL. */
+/** For a plane of 1e8 cells and software GL. */
 const goals = {
   firstTileMs: { limit: 200, better: 'below', unit: 'ms' },
   pickMs: { limit: 50, better: 'below', unit: 'ms' },

@@ -15,6 +15,11 @@ const otherReach = 0.7;
 const ranOurs = ({ ours }, tokens) =>
   ours.filter((one) => one.tokens === tokens && !one.failed).sort((a, b) => a.us - b.us);
 const peersAt = ({ peers }, tokens) => peers.find((one) => one.tokens === tokens && !one.failed);
+/** Of the time itself where the work is known: the family's own figure is rounded already. */
+function tflops(best, found) {
+  const value = found ? found.flops / best.us / 1e6 : best.tflops;
+  return value.toFixed(value < 10 ? 1 : 0);
+}
 const peer = (found, start) => found?.peers.find((one) => one.peer.startsWith(start));
 
 function gpuRow(entry, tokens, card) {
@@ -44,7 +49,7 @@ function gpuRow(entry, tokens, card) {
     best?.family ?? '-',
     best && floor ? percent(floor / best.us) : '-',
     best && Number.isFinite(streamer) ? percent(streamer / best.us) : '-',
-    best ? best.tflops.toFixed(0) : '-',
+    best ? tflops(best, found) : '-',
     best ? (best.deterministic ? 'yes' : 'no') : '-',
     ...against(),
   ];
