@@ -211,7 +211,8 @@ TEST_CASE("a shape is captured once and replayed; buffers that move drop the gra
   const RunInput large = batch(200);
   layer->run(large, {});
   CHECK_EQ(machine.driver.captures, 2);  // plain and staged
-  CHECK_EQ(machine.upcast.enqueued, 3);
+  CHECK_EQ(machine.upcast.enqueued, 4);
+  CHECK_FALSE(machine.upcast.loads_in_capture);
   for (int i = 0; i < 5; ++i) {
     const RunInput again = batch(200, MOE_PATH_B12X, 50U + static_cast<uint32_t>(i));
     CHECK(y_is_x(layer->run(again, {}), again));
@@ -270,9 +271,79 @@ TEST_CASE("a fault in a kernel names kernels, batch and error, and the layer can
     machine.upcast.faults = false;
     const auto [later, again] = thrown([&] { layer->run(batch(4), {}); });
     CHECK_EQ(later, code::kDeviceLost);
-    CHECK(contains(again, "was lost in an earlier batch"));
+    CHECK(contains(again, "was lost in an earlier batch of this layer; restart the engine"));
+
+    // Nor can another layer be made in this process, and it says why.
+    const auto [creating, why] = thrown([&] { machine.provider()->create_layer(source_of(made(), MOE_CLEAN)); });
+    CHECK_EQ(creating, code::kDeviceLost);
+    CHECK(contains(why, "the GPU reported cudaErrorIllegalAddress (an illegal memory access was encountered) while looking for the GPU; restart the engine"));
+    CHECK(contains(machine.provider()->probe().reason, "restart the engine"));
   }
   CHECK_EQ(machine.driver.allocated, 0);
+}
+
+TEST_CASE("a fault is a lost device whoever notices it") {
+  FakeMachine machine;
+  machine.driver.fault = cuda::status::kIllegalAddress;
+  SUBCASE("the next launch of the run") {
+    const auto layer = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+    machine.upcast.faults = machine.upcast.notices_fault = true;
+    const auto [code, message] = thrown([&] { layer->run(batch(4), {}); });
+    CHECK_EQ(code, code::kDeviceLost);
+    CHECK(contains(message, "b12x-upcast (4 tokens, kernel static, tile 128x128): the GPU reported cudaErrorIllegalAddress (an illegal memory access was encountered) while running (fc2 failed: "));
+    CHECK(contains(thrown([&] { layer->run(batch(4), {}); }).second, "was lost in an earlier batch"));
+  }
+  SUBCASE("another layer's fault") {
+    const auto layer = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+    const auto other = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+    machine.upcast.faults = true;
+    CHECK_EQ(thrown([&] { layer->run(batch(4), {}); }).first, code::kDeviceLost);
+    CHECK(contains(thrown([&] { other->run(batch(4), {}); }).second, "while choosing the GPU; restart the engine"));
+    CHECK(contains(thrown([&] { other->run(batch(4), {}); }).second, "was lost in an earlier batch"));
+  }
+  SUBCASE("a family that puts its weights in order") {
+    machine.upcast.faults = true;
+    machine.upcast.prepare_throws = Error(code::kInternal, "putting the weights in order failed");
+    const auto [code, message] = thrown([&] { machine.provider()->create_layer(source_of(made(), MOE_CLEAN)); });
+    CHECK_EQ(code, code::kDeviceLost);
+    CHECK(contains(message, "while preparing the layer for b12x-upcast (putting the weights in order failed); restart the engine"));
+  }
+  SUBCASE("MPS ended the client") { CHECK(cuda::is_fault(810)); }
+}
+
+TEST_CASE("what fails is told once: the next batch is not blamed for it") {
+  FakeMachine machine;
+  const auto layer = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+  const RunInput input = batch(4);
+  machine.driver.capture_fails = 900;
+  CHECK_EQ(thrown([&] { layer->run(input, {}); }).first, code::kInternal);
+  machine.driver.capture_fails = 0;
+  CHECK(y_is_x(layer->run(input, {}), input));
+
+  machine.upcast.notices_fault = true;
+  machine.driver.leave_error(1);
+  CHECK_EQ(thrown([&] { layer->run(batch(5), {}); }).first, code::kInternal);
+  machine.upcast.notices_fault = false;
+  CHECK(y_is_x(layer->run(batch(5), {}), batch(5)));
+}
+
+TEST_CASE("nobody waits for the whole device while a stream is captured") {
+  FakeMachine machine;
+  machine.provider()->create_layer(source_of(made(), MOE_CLEAN))->run(batch(4), {});
+  CHECK_EQ(machine.driver.captures, 2);
+  CHECK_FALSE(machine.driver.unguarded);
+}
+
+TEST_CASE("a batch that just fits runs, without the room that is left for the next one") {
+  FakeMachine machine;
+  const auto layer = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+  const RunOutput roomy = layer->run(batch(500), {});
+  const auto held = static_cast<size_t>(layer->memory().value().runs);
+  CHECK_GT(held, roomy.workspace_bytes);
+  const auto tight = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+  machine.driver.capacity = machine.driver.allocated + roomy.workspace_bytes;
+  CHECK(y_is_x(tight->run(batch(500), {}), batch(500)));
+  CHECK_EQ(tight->memory().value().runs, roomy.workspace_bytes);
 }
 
 TEST_CASE("a launch that goes wrong while capturing is told and forgotten") {

@@ -8,7 +8,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -35,11 +37,14 @@ class FakeCuda final : public cuda::Runtime {
   Status capture_fails = 0;
   // What was seen.
   size_t allocated = 0, most_allocated = 0, uploaded = 0;
+  bool unguarded = false;  ///< somebody waited for the whole device, or captured, and another thread might have done the other
   int captures = 0, launches = 0, fills = 0, live_graphs = 0, live_events = 0, live_streams = 0, abandoned = 0;
 
   /// A kernel launch of a fake family.
   void enqueue(Work work) { (capturing_ != nullptr ? *capturing_ : pending_).push_back(std::move(work)); }
   bool capturing() const { return capturing_ != nullptr; }
+  /// A call of a fake family that fails without anybody asking for the last error.
+  void leave_error(Status code) { last_ = code; }
 
   Status driver_version(int* version) override { return *version = driver, 0; }
   Status runtime_version(int* version) override { return *version = 13000, 0; }
@@ -48,7 +53,7 @@ class FakeCuda final : public cuda::Runtime {
   Status device_facts(int, cuda::DeviceFacts* out) override { return *out = facts, state(); }
   Status set_device(int) override { return state(); }
   Status memory_info(size_t* free_bytes, size_t* total_bytes) override { return *free_bytes = capacity - allocated, *total_bytes = capacity, state(); }
-  Status synchronize_device() override { return drain(); }
+  Status synchronize_device() override { return note_guard(), drain(); }
 
   Status allocate(void** memory, size_t bytes) override {
     if (state() != 0) return state();
@@ -97,11 +102,12 @@ class FakeCuda final : public cuda::Runtime {
 
   Status begin_capture(cuda::Stream) override {
     ++captures;
+    note_guard();
     capturing_ = std::make_unique<std::vector<Work>>();
     return state();
   }
   Status end_capture(cuda::Stream, cuda::Graph* graph) override {
-    if (capture_fails != 0) return capturing_.reset(), capture_fails;
+    if (capture_fails != 0) return capturing_.reset(), last_ = capture_fails;
     *graph = handle<cuda::Graph>();
     graphs_[*graph] = std::move(*capturing_);
     capturing_.reset();
@@ -146,6 +152,13 @@ class FakeCuda final : public cuda::Runtime {
     return state();
   }
 
+  void note_guard() {
+    std::thread([this] {
+      const std::unique_lock lock(cuda::capture_lock(), std::try_to_lock);
+      unguarded = unguarded || lock.owns_lock();
+    }).join();
+  }
+
   bool broken_ = false;
   Status last_ = 0;
   uintptr_t handles_ = 0;
@@ -165,15 +178,18 @@ class FakeFamily final : public cuda::KernelFamily {
 
   const char* why_not = nullptr;
   bool taps_change_y = false, faults = false, throws = false;
+  bool notices_fault = false;  ///< a later launch of the run that faults is refused for it, as check_launch tells it
   std::optional<Error> prepare_throws;
   int faults_at = 0;  ///< a batch of so many tokens faults too
   mutable int enqueued = 0, prepared = 0;
+  mutable bool marked = false, loads_in_capture = false;  ///< the first run with marks was a captured one
   mutable cuda::DeviceLayer prepared_for;  ///< the layer of the last prepare
   static constexpr size_t kWorkspace = 5000;
 
   const char* name() const override { return name_; }
   const char* refuses(const cuda::DeviceLayer&, const cuda::RunShape&) const override { return why_not; }
   cuda::FamilyLayer* prepare(const cuda::DeviceLayer& given) const override {
+    if (faults) cuda_.enqueue([this] { cuda_.fault_pending = true; });
     if (prepare_throws) throw *prepare_throws;
     ++prepared;
     prepared_for = given;
@@ -195,7 +211,10 @@ class FakeFamily final : public cuda::KernelFamily {
       std::memcpy(batch.y, batch.x, count * sizeof(uint16_t));
       if (change) batch.y[count - 1] ^= 1;
     });
+    if (notices_fault) throw Error(code::kInternal, "fc2 failed: cudaErrorIllegalAddress (an illegal memory access was encountered)");
     if (marks != nullptr) {
+      loads_in_capture = loads_in_capture || (!marked && cuda_.capturing());
+      marked = true;
       for (const char* stage : {"quantize", "fc1", "activation", "fc2", "finalize"}) marks->after(stage, stream);
     }
     const auto fill = [&](void* tap, int byte, size_t bytes) {

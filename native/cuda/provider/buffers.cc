@@ -29,7 +29,13 @@ RunSizes::RunSizes(const DeviceLayer& layer, int tokens, size_t workspace_bytes)
 bool RunBuffers::reserve(Runtime& runtime, const RunSizes& sizes) {
   if (sizes.total() <= memory_.bytes()) return false;
   memory_.release();  // first, so that both need not fit
-  memory_ = DeviceMemory(runtime, roomy(sizes.total()), "the run's buffers and workspace", kFewerTokens);
+  const auto allocate = [&](size_t bytes) { memory_ = DeviceMemory(runtime, bytes, "the run's buffers and workspace", kFewerTokens); };
+  try {
+    allocate(roomy(sizes.total()));
+  } catch (const Error& error) {
+    if (error.code() != code::kOutOfMemory) throw;
+    allocate(sizes.total());
+  }
   return true;
 }
 

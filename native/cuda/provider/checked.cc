@@ -39,7 +39,8 @@ bool is_fault(CudaStatus code) {
     case 718:  // cudaErrorInvalidPc
     case status::kLaunchFailure:
     case 721:  // cudaErrorTensorMemoryLeak
-    case 999:  // cudaErrorUnknown
+    case 810:  // cudaErrorMpsClientTerminated
+    case status::kUnknown:
       return true;
     default: return false;
   }
@@ -55,13 +56,14 @@ std::string bytes_text(uint64_t bytes) {
   return text.data();
 }
 
+Error lost_device(Runtime& runtime, CudaStatus fault, const std::string& doing) {
+  return {code::kDeviceLost, "the GPU reported " + named(runtime, fault) + " while " + doing, {{"subject", std::string("provider cuda")}, {"remedy", std::string(kRestart)}}};
+}
+
 void check(Runtime& runtime, CudaStatus code, const std::string& doing) {
   if (code == status::kSuccess) return;
   runtime.take_last_error();
-  if (is_fault(code)) {
-    throw Error(code::kDeviceLost, "the GPU reported " + named(runtime, code) + " while " + doing,
-                {{"subject", std::string("provider cuda")}, {"remedy", std::string("restart the engine to use the GPU again")}});
-  }
+  if (is_fault(code)) throw lost_device(runtime, code, doing);
   if (code == status::kMemoryAllocation) {
     throw Error(code::kOutOfMemory, "the GPU has no memory left while " + doing, {{"expected", std::string("more free")}, {"found", free_text(runtime)}, {"remedy", std::string(kFreeMemory)}});
   }

@@ -16,11 +16,15 @@ bool is_fault(CudaStatus code);
 /// "1.50 GiB", "300 MiB", "12 KiB".
 std::string bytes_text(uint64_t bytes);
 
+/// The error `device-lost` for a fault. @param doing completes "while ..."
+Error lost_device(Runtime& runtime, CudaStatus fault, const std::string& doing);
+
 /// Throws unless `code` is success. @param doing completes "while ..."; @throws Error `device-lost` for a fault,
 /// `out-of-memory` with what is free, `unsupported` when the library has no kernel for the device, else `internal`; all name the
 /// CUDA error, and clear it, so that the next launch does not report it.
 void check(Runtime& runtime, CudaStatus code, const std::string& doing);
 
+inline constexpr char kRestart[] = "restart the engine to use the GPU again";
 inline constexpr char kFreeMemory[] = "free device memory, or take the provider cpu";
 
 /// The error of memory that could not be had, with what is free. Clears the error that the next launch would report.

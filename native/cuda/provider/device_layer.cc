@@ -1,6 +1,7 @@
 #include "cuda/provider/device_layer.h"
 
 #include "core/error/error.h"
+#include "cuda/provider/graphs.h"
 
 namespace moe::cuda {
 namespace {
@@ -36,6 +37,7 @@ UploadedLayer::UploadedLayer(Runtime& runtime, const moe_layer_desc& desc, const
   layer_.shared_bytes_per_block = facts.shared_bytes_per_block;
   layer_.b12x = upload(b12x_scales(desc), "", nullptr);
   if (desc.threshold > 0) layer_.cutlass = upload(cutlass_scales(desc), "cutlass_", &layer_.b12x);
+  const std::lock_guard lock(capture_lock());
   check(runtime, runtime.synchronize_device(), "uploading the layer");
 }
 

@@ -10,6 +10,11 @@ auto key(const RunShape& shape) { return std::tie(shape.tokens, shape.path, shap
 
 }  // namespace
 
+std::mutex& capture_lock() {
+  static std::mutex lock;
+  return lock;
+}
+
 void EventMarks::start(Stream stream) { record("", stream); }
 
 void EventMarks::after(const char* stage, cudaStream_t stream) { record(stage, stream); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <list>
+#include <mutex>
 #include <vector>
 
 #include "cuda/launch.h"
@@ -50,9 +51,14 @@ class GraphCache {
   std::list<ShapeGraphs> graphs_;
 };
 
+/// Held while a stream is captured, and by who waits for the whole device meanwhile: such a wait in any thread fails and breaks the
+/// capture, whatever its mode (CUDA programming guide, "Prohibited and Unhandled Operations"; NVIDIA/TensorRT#2888).
+std::mutex& capture_lock();
+
 /// Captures what `enqueue` puts on `stream`. The capture is ended also when it throws. @throws Error as check, and its own
 template <class Enqueue>
 OwnedGraph capture(Runtime& runtime, Stream stream, const Enqueue& enqueue) {
+  const std::lock_guard lock(capture_lock());
   check(runtime, runtime.begin_capture(stream), "starting to capture a graph");
   try {
     enqueue();

@@ -44,11 +44,15 @@ Layer::Layer(const Backend& backend, const moe_layer_desc& desc)
 std::unique_ptr<FamilyLayer> Layer::prepare(const KernelFamily& kernels) {
   const std::string doing = std::string("preparing the layer for ") + kernels.name();
   std::unique_ptr<FamilyLayer> own;
+  const std::lock_guard lock(capture_lock());  // families wait for the device
   try {
     own.reset(kernels.prepare(device_layer()));
   } catch (const Error& error) {
-    if (error.code() != code::kOutOfMemory) throw;
-    throw no_memory_for_family(runtime_, kernels.name(), error);
+    if (error.code() == code::kOutOfMemory) throw no_memory_for_family(runtime_, kernels.name(), error);
+    const CudaStatus state = runtime_.synchronize_device();
+    runtime_.take_last_error();
+    if (is_fault(state)) throw lost_device(runtime_, state, doing + " (" + error.message() + ")");
+    throw;
   }
   check(runtime_, runtime_.take_last_error(), doing);
   check(runtime_, runtime_.synchronize_device(), doing);
@@ -82,24 +86,37 @@ const KernelFamily& Layer::family(int path) const {
 }
 
 void Layer::run(const moe_batch& batch, const abi::Outputs& outputs) {
-  if (lost_) throw Error(code::kDeviceLost, "the GPU was lost in an earlier batch of this layer; restart the engine to use the GPU again");
+  if (lost_) throw Error(code::kDeviceLost, "the GPU was lost in an earlier batch of this layer", {{"subject", std::string("provider cuda")}, {"remedy", std::string(kRestart)}});
   abi::check_batch(batch, sizes_);
   const KernelFamily& kernels = family(batch.path);
   const RunShape shape = shape_of(batch);
   if (const char* why = kernels.refuses(device_layer(), shape)) {
     throw Error(code::kUnsupported, run_text(kernels, shape) + " cannot run: " + why, {{"subject", std::string("provider cuda")}});
   }
-  check(runtime_, runtime_.set_device(kDevice), "choosing the GPU");
   try {
+    check(runtime_, runtime_.set_device(kDevice), "choosing the GPU");
     execute(batch, outputs, kernels, shape);
+  } catch (...) {
+    rethrow(run_text(kernels, shape));
+  }
+}
+
+void Layer::rethrow(const std::string& run) {
+  // What was enqueued may still read the buffers, and its fault shows here when something else was thrown before it ran.
+  const CudaStatus state = runtime_.synchronize(stream_.get());
+  runtime_.take_last_error();  // the failure is told here, not by the next batch
+  lost_ = is_fault(state);
+  try {
+    throw;
   } catch (const Error& error) {
-    if (error.code() == code::kDeviceLost) {
-      lost_ = true;
-    } else if (stream_.get() != nullptr) {
-      runtime_.synchronize(stream_.get());  // what was enqueued may still read the buffers
+    if (lost_ && error.code() != code::kDeviceLost) {
+      const Error lost = lost_device(runtime_, state, "running");
+      throw Error(lost.code(), run + ": " + lost.message() + " (" + error.message() + ")", lost.details());
     }
-    const bool about_kernels = error.code() == code::kDeviceLost || error.code() == code::kInternal || error.code() == code::kOutOfMemory;
-    throw about_kernels ? Error(error.code(), run_text(kernels, shape) + ": " + error.message(), error.details()) : error;
+    lost_ = error.code() == code::kDeviceLost;
+    const bool about_kernels = lost_ || error.code() == code::kInternal || error.code() == code::kOutOfMemory;
+    if (about_kernels) throw Error(error.code(), run + ": " + error.message(), error.details());
+    throw;
   }
 }
 
@@ -155,8 +172,12 @@ void Layer::enqueue(const Work& work, const RunShape& shape, const DeviceBatch& 
 ShapeGraphs& Layer::graphs_of(const Work& work) {
   if (ShapeGraphs* found = graphs_.find(work.shape)) return *found;
   const DeviceBatch batch = buffers_.batch(work.sizes);
-  // Once without a graph: kernels are loaded at their first launch, which a capture does not allow, and a fault shows here.
+  // Once without a graph: kernels are loaded at their first launch, which a capture does not allow, and a fault shows here. With marks
+  // too: a family may take other kernels where it has to stop between stages.
   enqueue(work, work.shape, batch, nullptr);
+  EventMarks first(runtime_, false);
+  first.start(stream_.get());
+  enqueue(work, work.shape, batch, &first);
   wait("running");
   OwnedGraph plain = capture(runtime_, stream_.get(), [&] { enqueue(work, work.shape, batch, nullptr); });
   EventMarks marks(runtime_, true);

@@ -47,6 +47,9 @@ class Layer {
   std::unique_ptr<FamilyLayer> prepare(const KernelFamily& kernels);
   const KernelFamily& family(int path) const;
   const FamilyLayer* own(int path) const { return own_[static_cast<size_t>(path)].get(); }
+  /// Rethrows what a run threw, when nothing of it is on the GPU any more: as `device-lost` when the GPU faulted, whoever noticed it
+  /// first; with the run's kernels and shape when it is about them.
+  [[noreturn]] void rethrow(const std::string& run);
   void execute(const moe_batch& batch, const abi::Outputs& outputs, const KernelFamily& kernels, const RunShape& shape);
   void reserve(const Work& work);
   void upload(const moe_batch& batch, const Work& work);

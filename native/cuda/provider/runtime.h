@@ -29,6 +29,7 @@ inline constexpr CudaStatus kNoDevice = 100;
 inline constexpr CudaStatus kNoKernelImage = 209;
 inline constexpr CudaStatus kIllegalAddress = 700;
 inline constexpr CudaStatus kLaunchFailure = 719;
+inline constexpr CudaStatus kUnknown = 999;
 }  // namespace status
 
 struct DeviceFacts {
