@@ -85,6 +85,7 @@ export type Timeline = z.infer<typeof TimelineSchema>;
 
 export const RunStatsSchema = z.object({
   batches: z.number().int(),
+  /** batches that did not fail, whose times these are */
   byKernel: z.array(
     z.object({ kernel: z.enum(kernels), batches: z.number().int(), p50: z.number(), p95: z.number(), p99: z.number() }),
   ),

@@ -77,7 +77,7 @@ function Recording() {
 }
 
 function Memory() {
-  const bytes = useConnection((state) => state.engine?.memoryBytes ?? 0);
+  const bytes = useConnection((state) => state.engine?.memoryBytes);
   const held = useConnection((state) => state.engine?.deviceMemory);
   return (
     <>

@@ -251,7 +251,8 @@ export class LiveSource implements Source {
   }
 
   provenance(index: number): string {
-    const again = this.keptTimes.has(index) ? '' : '; stage times measured again when the batch was opened';
+    const asRan = this.keptTimes.has(index) || this.table.failed(index);
+    const again = asRan ? '' : '; stage times measured again when the batch was opened';
     return describeProvenance(this.runtime.device) + again;
   }
 

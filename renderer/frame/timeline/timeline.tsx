@@ -5,7 +5,6 @@ import { kernels } from '../../../electron/contract/layer';
 import { ExportButtons } from '../../charts/export-buttons';
 import { useSize } from '../../charts/size';
 import { invoke } from '../../commands/registry';
-import { toCsv } from '../../format/csv';
 import { formatCount, formatMicroseconds } from '../../format/numbers';
 import { useConnection } from '../../stores/connection';
 import { framePainter } from '../../stores/idle';
@@ -14,6 +13,7 @@ import { selectBatch, useSelection } from '../../stores/selection';
 import { setTimeline, useView } from '../../stores/view';
 import { kernelNames } from '../../theme/palette';
 import { useBuckets } from './buckets';
+import { bucketsCsv } from './buckets-csv';
 import { batchToX, panned, type Range, rangeNow, tokensTop, xToBatch, zoomed } from './geometry';
 import { gutter, lanesOf, paintTimeline, readStyle, type Scene } from './paint';
 import { ThresholdLine } from './threshold-line';
@@ -218,14 +218,15 @@ function Hover({ batch, buckets, range, plot }: { batch: number; buckets: Bucket
   const least = buckets.tokensMin[column]!;
   const most = buckets.tokensMax[column]!;
   const nrmse = buckets.nrmseMax[column]!;
+  const longest = buckets.microsecondsMax[column]!;
   const x = gutter + batchToX(batch, range, plot);
   return (
     <div className="timeline-hover number" style={x > plot - 200 ? { right: plot + gutter - x + 8 } : { left: x + 12 }}>
       <div>batch {from === to ? formatCount(from) : `${formatCount(from)} to ${formatCount(to)}`}</div>
       <div>
         {least === most ? formatCount(least) : `${formatCount(least)} to ${formatCount(most)}`} tokens,{' '}
-        {from === to ? '' : 'at most '}
-        {formatMicroseconds(buckets.microsecondsMax[column])}
+        {from === to || Number.isNaN(longest) ? '' : 'at most '}
+        {formatMicroseconds(longest)}
       </div>
       {some.map(([kernel, count]) => (
         <div key={kernel}>
@@ -278,19 +279,4 @@ function maxOf(values: Float32Array): number {
   let most = 0;
   for (const value of values) if (value > most) most = value;
   return most;
-}
-
-function bucketsCsv(buckets: Buckets): string {
-  const perColumn = (buckets.last - buckets.first + 1) / buckets.columns;
-  const header = ['first batch', ...kernels, 'tokens min', 'tokens max', 'time max (us)', 'NRMSE max', 'errors'];
-  const rows = Array.from({ length: buckets.columns }, (_, column) => [
-    Math.floor(buckets.first + column * perColumn),
-    ...kernels.map((_kernel, at) => buckets.counts[column * kernels.length + at]),
-    buckets.tokensMin[column],
-    buckets.tokensMax[column],
-    buckets.microsecondsMax[column],
-    buckets.nrmseMax[column],
-    buckets.errors[column],
-  ]);
-  return toCsv(header, rows);
 }

@@ -13,15 +13,20 @@ export function KernelShare() {
   const body = useRef<HTMLDivElement>(null);
   const all = stats?.batches ?? 0;
   const kernels = stats?.byKernel ?? [];
+  // kernels count the batches that they timed
+  const failed = all - kernels.reduce((sum, { batches }) => sum + batches, 0);
   const csv = () =>
     toCsv(
       ['kernel', 'batches', 'p50 (us)', 'p95 (us)', 'p99 (us)'],
-      kernels.map(({ kernel, batches, p50, p95, p99 }) => [kernelNames[kernel], batches, p50, p95, p99]),
+      [
+        ...kernels.map(({ kernel, batches, p50, p95, p99 }) => [kernelNames[kernel], batches, p50, p95, p99]),
+        ...(failed > 0 ? [['failed', failed]] : []),
+      ],
     );
   return (
     <Block
       title="Share of paths"
-      note={all > 0 ? `${formatCount(all)} ${all === 1 ? 'batch' : 'batches'}` : undefined}
+      note={all > 0 ? countText(all, failed) : undefined}
       actions={all > 0 && <ExportButtons name="share-of-paths" csv={csv} />}
     >
       <div ref={body}>
@@ -37,6 +42,12 @@ export function KernelShare() {
                   style={{ width: `${(batches / all) * 100}%`, background: kernelColor(kernel) }}
                 />
               ))}
+              {failed > 0 && (
+                <i
+                  title={`failed: ${formatShare(failed / all)}`}
+                  style={{ width: `${(failed / all) * 100}%`, background: 'var(--error)' }}
+                />
+              )}
             </div>
             <table className="share-table">
               <thead>
@@ -72,6 +83,12 @@ export function KernelShare() {
       </div>
     </Block>
   );
+}
+
+/** "5 batches, 1 failed" */
+function countText(all: number, failed: number): string {
+  const text = `${formatCount(all)} ${all === 1 ? 'batch' : 'batches'}`;
+  return failed > 0 ? `${text}, ${formatCount(failed)} failed` : text;
 }
 
 function Time({ value }: { value: number }) {

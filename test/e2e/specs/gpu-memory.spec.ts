@@ -80,6 +80,9 @@ test('a batch that failed has a dash for its time wherever one is shown', async 
   await expect(timeOf(1)).toHaveText('-');
   await expect(timeOf(2)).toHaveText(duration);
 
+  // The kernels share out timed batches only; what failed is said beside them.
+  await expect(page.getByTestId('panel-live')).toContainText('2 batches, 1 failed');
+
   // All batches are 20 places wide, right of 62 px for the names of the lanes; the second is batch 1.
   await app.command('timeline.fit');
   await app.idle();
@@ -93,6 +96,7 @@ test('a batch that failed has a dash for its time wherever one is shown', async 
   const panel = page.getByTestId('panel-batch');
   await expect(panel.locator('.figure').filter({ hasText: /time$/ })).toHaveText('-time');
   await expect(panel).toContainText('No stage was timed: the batch failed.');
+  await expect(panel).not.toContainText('measured again');
   await app.command('panel.open', { id: 'routing' });
   await app.idle();
   await expect(page.getByTestId('routing-floors')).toContainText(/Measured: .*static\s*- on/);

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { BatchColumns } from '../../../electron/engine/run/columns';
+import { buildTimeline } from '../../../electron/engine/run/timeline';
+import { bucketsCsv } from '../../../renderer/frame/timeline/buckets-csv';
 import {
   batchToX,
   leastSpan,
@@ -11,6 +14,7 @@ import {
   yToTokens,
   zoomed,
 } from '../../../renderer/frame/timeline/geometry';
+import { makeRow } from '../../fixtures/window/fake-data';
 
 const range = { first: 100, last: 299 };
 
@@ -67,5 +71,24 @@ describe('places on the timeline', () => {
     expect(ticks({ first: 0, last: 99 }, 10)).toEqual([0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
     expect(ticks({ first: 3, last: 8 }, 100)).toEqual([3, 4, 5, 6, 7, 8]);
     expect(ticks({ first: 0, last: 999_999 }, 8)).toEqual([0, 200_000, 400_000, 600_000, 800_000]);
+  });
+});
+
+describe('the timeline as CSV', () => {
+  it('leaves a cell empty where there is no such number, and never writes NaN', () => {
+    const table = new BatchColumns(8);
+    const alone = { ...makeRow(0, 64, 4), otherMicroseconds: null, nrmse: null, cosine: null };
+    table.append({ ...alone, microseconds: 12.5 });
+    const error = { code: 'device-lost' as const, message: 'gone' };
+    table.append({ ...alone, index: 1, tokens: 33, microseconds: 0, error });
+    const lines = bucketsCsv(buildTimeline(table, 2, 0, 2, 3))
+      .trimEnd()
+      .split('\r\n');
+    expect(lines.map((line) => line.split(',').slice(-5))).toEqual([
+      ['tokens min', 'tokens max', 'time max (us)', 'NRMSE max', 'errors'],
+      ['4', '4', '12.5', '', '0'],
+      ['33', '33', '', '', '1'],
+      ['', '', '', '', '0'],
+    ]);
   });
 });
