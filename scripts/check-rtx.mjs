@@ -1,15 +1,18 @@
 // One command for the owner of an RTX Blackwell card (or a Hopper GPU): builds the cuda provider, runs its correctness
 // program and the commands of the command line on the demo layer, and writes one report as JSON and as text.
 // Usage: node scripts/check-rtx.mjs [--built] [FOLDER]
+//   FOLDER   where the report goes; default: the current one
 //   --built  takes what an earlier build left in build/native and .vite: for a machine without compilers and npm's packages
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { homedir, release } from 'node:os';
+// Exit code 0: all checks hold. 1: one does not, or building failed. 4: no GPU that the cuda provider runs on; the report says why.
+import { existsSync, readFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { buildBundles } from './build.mjs';
 import { buildNative } from './build-native.mjs';
+import { objectionOf, requireWritable, settingsOf, writeReport } from './rtx/report.mjs';
 import { failureOf, runChild } from './toolchain/child.mjs';
-import { ensureCudaTools, findNvcc } from './toolchain/cuda-tools.mjs';
+import { ensureCudaTools, findNvcc, nvccObjection } from './toolchain/cuda-tools.mjs';
 import { ensureDemo } from './toolchain/demo.mjs';
 import { ensureDependencies } from './toolchain/dependencies.mjs';
 import { isMain, tellAndExit } from './toolchain/entry.mjs';
@@ -19,7 +22,10 @@ import { inRepository, temporaryFolder } from './toolchain/places.mjs';
 const checkLimitS = 3600;
 const commandLimitS = 900;
 
-/** Token counts of the recorded batches: each kernel, and both sides of the threshold. */
+/**
+ * Token counts of the recorded batches: micro, static and, from the threshold on, CUTLASS. Direct micro and dynamic, which the demo
+ * layer does not reach below the threshold, are run by the correctness program.
+ */
 const recordedTokens = [1, 2, 8, 9, 63, 64, 65, 129];
 const recordedThreshold = 64;
 
@@ -33,9 +39,10 @@ const mostNrmse = 0.015;
 async function ask(program, args) {
   try {
     const result = await runChild(program, args, { limitS: 60, quiet: true });
-    return failureOf(result) ?? result.output.trim();
+    const failure = failureOf(result);
+    return failure ? `no answer (${failure}: ${result.output.trim()})` : result.output.trim();
   } catch (error) {
-    return `cannot be started (${error.code ?? error.message})`;
+    return `no answer (cannot be started: ${error.code ?? error.message})`;
   }
 }
 
@@ -54,7 +61,10 @@ async function moescope(args, limitS, variables = {}) {
   } catch {
     // The output below says what came instead.
   }
-  return { failure: failureOf(result), seconds: result.seconds, json, ...(json ? {} : { output: result.output }) };
+  const ended = failureOf(result) ?? (json ? undefined : 'printed no JSON');
+  const why = json?.error ? [json.error.message, json.error.remedy].filter(Boolean).join(' ') : undefined;
+  const failure = ended && why ? `${ended}: ${why}` : ended;
+  return { failure, seconds: result.seconds, json, ...(json ? {} : { output: result.output }) };
 }
 
 /** The library through the same door as the app's: graphs, taps and stage times on the real driver. */
@@ -70,7 +80,6 @@ async function checkProvider() {
 async function checkKernels() {
   const file = join(temporaryFolder(), 'check.json');
   const program = inRepository('build/native/cuda/moescope_cuda_check');
-  if (!existsSync(program)) return { failure: 'it was not built', seconds: 0, json: null, output: '' };
   const result = await runChild(program, ['--json', file], { limitS: checkLimitS });
   const json = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
   return { failure: failureOf(result), seconds: result.seconds, json, output: result.output };
@@ -112,50 +121,8 @@ function differenceOf({ rerun, compare }) {
   if (equalInputs !== batches || equalDecisions !== batches)
     return `against the cpu provider: ${equalInputs} of ${batches} inputs and ${equalDecisions} decision chains equal`;
   if (!(worst === null || worst.nrmse <= mostNrmse))
-    return `against the cpu provider: NRMSE ${worst.nrmse} of batch ${worst.batchA} on ${worst.path}, at most ${mostNrmse} expected`;
+    return `against the cpu provider: NRMSE ${worst.nrmse.toPrecision(3)} of batch ${worst.batchA} on ${worst.path}, at most ${mostNrmse} expected`;
   return undefined;
-}
-
-/**
- * The report for people: one line a part, then what the correctness program printed.
- * @param {object} report as it is written to the JSON file
- * @returns {string}
- */
-export function reportText({ about, doctor, verify, sessions, check, provider }) {
-  const cuda = doctor.json?.providers?.find(({ name }) => name === 'cuda');
-  const device = cuda?.device?.available
-    ? cuda.device.name
-    : (cuda?.device?.reason ?? cuda?.error?.message ?? 'unknown');
-  const items = verify.json?.items?.map(({ status, name, reason }) => `  ${status}: ${name}: ${reason}`) ?? [];
-  const how = ({ failure, seconds }) => `${failure ?? 'ended well'} (${seconds.toFixed(0)} s)`;
-  return [
-    `MoEscope ${about.version}, commit ${about.commit}, ${about.date}`,
-    `GPU: ${device}`,
-    `nvidia-smi: ${about.nvidiaSmi}`,
-    `nvcc: ${about.nvcc}`,
-    `correctness program: ${how(check)}`,
-    `provider library: ${how(provider)}`,
-    `verify on the demo layer: ${how(verify)}`,
-    ...items,
-    `recorded, replayed, run again, compared with cpu: ${how(sessions)}`,
-    ...comparedText(sessions),
-    '',
-    check.output ?? '',
-    provider.output,
-  ].join('\n');
-}
-
-/** What the comparison of the recordings found, for people. */
-function comparedText({ rerun, compare }) {
-  const again = rerun.json?.rerun;
-  const values = compare.json?.values;
-  if (!again || !values) return [];
-  const { equalDecisions, equalInputs, worst } = values;
-  const largest = worst ? `, largest NRMSE ${worst.nrmse.toExponential(2)} (${worst.path})` : '';
-  return [
-    `  run again: ${again.identical} of ${again.answers} answers identical`,
-    `  against the cpu provider: ${equalDecisions} of ${equalInputs} decision chains equal${largest}`,
-  ];
 }
 
 /** What the checks start, for --built. @throws Error naming the first that is missing. */
@@ -177,7 +144,12 @@ function requireBuilt() {
 async function build() {
   await ensureDependencies();
   const why = await ensureCudaTools();
-  if (why) throw new Error(`the cuda provider cannot be built: ${why}; install the CUDA toolkit 13.0 or newer`);
+  if (why) {
+    const remedy = (await nvccObjection())
+      ? '; install the CUDA toolkit 13.0 or newer, and name its folder in CUDA_HOME'
+      : '';
+    throw new Error(`the cuda provider cannot be built: ${why}${remedy}`);
+  }
   await buildNative({ tests: true, cuda: true });
   await buildBundles();
 }
@@ -187,48 +159,62 @@ async function nvccVersion() {
   return nvcc ? ((await ask(nvcc, ['--version'])).match(/release .+/)?.[0] ?? 'of an unknown version') : 'none here';
 }
 
-async function main({ folder, built }) {
-  if (built) requireBuilt();
-  else await build();
-  const demo = await ensureDemo();
-
+async function factsOf(built, nvidiaSmi) {
   const { version } = JSON.parse(readFileSync(inRepository('package.json'), 'utf8'));
-  const query = 'name,driver_version,clocks.max.sm,clocks.max.memory,power.limit,ecc.mode.current';
-  const about = {
+  return {
     version,
     commit: await ask('git', ['describe', '--always', '--dirty']),
     date: new Date().toISOString(),
-    system: `${process.platform} ${release()}`,
-    nvidiaSmi: await ask('nvidia-smi', [`--query-gpu=${query}`, '--format=csv,noheader']),
+    system: `${process.platform} ${process.arch} ${release()}`,
+    nvidiaSmi,
     nvcc: await nvccVersion(),
+    settings: settingsOf(process.env),
     built: built ? 'earlier' : 'now',
   };
-  const doctor = await moescope(['doctor'], 120);
+}
+
+async function checkAll() {
   console.log('\n== correctness of the kernels');
   const check = await checkKernels();
   console.log('\n== the provider library');
   const provider = await checkProvider();
+  const demo = await ensureDemo();
   console.log('\n== verify on the demo layer');
   const verify = await moescope(['verify', demo, '--provider', 'cuda'], commandLimitS);
+  console.log(verify.failure ?? 'ended well');
   console.log('\n== recordings of the demo layer');
   const sessions = await checkSessions(demo);
-  const report = { about, doctor, check, provider, verify, sessions };
+  console.log(sessions.failure ?? 'ended well');
+  return { check, provider, verify, sessions };
+}
 
-  mkdirSync(folder, { recursive: true });
-  const [json, text] = ['json', 'txt'].map((ending) => join(folder, `moescope-cuda-report.${ending}`));
-  const anonymous = (words) => words.replaceAll(homedir(), '~');
-  writeFileSync(json, `${anonymous(JSON.stringify(report, null, 2))}\n`);
-  writeFileSync(text, `${anonymous(reportText(report))}\n`);
-  const failed = [check, provider, verify, sessions].filter(({ failure }) => failure).length;
-  console.log(`\n${failed === 0 ? 'all checks hold' : 'NOT all checks hold'}`);
+async function main({ folder, built }) {
+  requireWritable(folder);
+  const query = 'name,driver_version,clocks.max.sm,clocks.max.memory,power.limit,ecc.mode.current';
+  const nvidiaSmi = await ask('nvidia-smi', [`--query-gpu=${query}`, '--format=csv,noheader']);
+  console.log(`nvidia-smi: ${nvidiaSmi}`);
+  if (built) requireBuilt();
+  else await build();
+
+  const about = await factsOf(built, nvidiaSmi);
+  const doctor = await moescope(['doctor'], 120);
+  const objection = objectionOf(doctor);
+  const parts = objection ? { objection } : await checkAll();
+  const [json, text] = writeReport(folder, { about, doctor, ...parts });
+
+  const failed = Object.values(parts).some(({ failure }) => failure);
+  const result = failed ? 'NOT all checks hold' : 'all checks hold';
+  console.log(`\n${objection ? `nothing was checked: ${objection}` : result}`);
   console.log(`report: ${json}\n        ${text}`);
+  const when = objection
+    ? 'If this machine has a Hopper or RTX Blackwell GPU and a driver of 580 or newer, please attach both files to an issue of the project.'
+    : 'Please attach both files to an issue of the project, whatever they say.';
+  console.log(when);
   console.log(
-    'Please attach both files to an issue of the project, whatever they say. They hold the names of your GPU,',
+    'They hold the names of your GPU, driver and system, variables like MOESCOPE_CUDA_BODY, the sizes and times of the checks',
   );
-  console.log(
-    'driver and system, the sizes and times of the checks and the numbers found; paths of your home folder are cut.',
-  );
-  process.exitCode = failed === 0 ? 0 : 1;
+  console.log('and the numbers found; paths of your home folder and of this checkout are cut.');
+  process.exitCode = objection ? 4 : failed ? 1 : 0;
 }
 
 if (isMain(import.meta.url)) {
@@ -237,6 +223,7 @@ if (isMain(import.meta.url)) {
       options: { built: { type: 'boolean', default: false } },
       allowPositionals: true,
     });
+    if (positionals.length > 1) throw new Error('usage: node scripts/check-rtx.mjs [--built] [FOLDER]');
     return main({ folder: resolve(positionals[0] ?? '.'), built: values.built });
   });
 }

@@ -159,7 +159,7 @@ describe('where the cuda provider cannot be built', () => {
   }
 
   it.each([
-    [undefined, 'nvcc not found'],
+    [undefined, 'HOME, named by CUDA_HOME, has no bin/nvcc'],
     ['echo "release 12.4, V12.4.99"', 'HOME/bin/nvcc is 12.4, 13.0 or newer is needed'],
     ['echo "release 13.1, V13.1"; exit 1', 'HOME/bin/nvcc does not say where its toolkit is'],
     [

@@ -21,7 +21,8 @@ const ask = (nvcc, args) => runChild(nvcc, args, { limitS: 60, quiet: true });
 
 /** Why the nvcc that was found cannot build the provider; undefined when it can. */
 async function objectionTo(nvcc) {
-  if (!nvcc) return 'nvcc not found';
+  if (!nvcc)
+    return process.env.CUDA_HOME ? `${process.env.CUDA_HOME}, named by CUDA_HOME, has no bin/nvcc` : 'nvcc not found';
   const said = await ask(nvcc, ['--version']);
   const version = said.output.match(/release (\d+\.\d+)/)?.[1] ?? 'of an unknown version';
   if (!(Number.parseInt(version, 10) >= oldestNvcc)) return `${nvcc} is ${version}, ${oldestNvcc}.0 or newer is needed`;
@@ -35,7 +36,8 @@ async function objectionTo(nvcc) {
 }
 
 let objection;
-const nvccObjection = () => {
+/** Why there is no nvcc that can build the provider, in words; undefined when there is one. @returns {Promise<string | undefined>} */
+export const nvccObjection = () => {
   objection ??= objectionTo(findNvcc());
   return objection;
 };
