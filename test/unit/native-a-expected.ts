@@ -1,6 +1,6 @@
 /**
  * The scale contracts once more, in plain TypeScript and from the raw safetensors bytes, so that the addon is judged by
- * something that shares no code with it. Arithmetic is fp32 through Math.fround, in the order of domain/hybrid-dispatch.md.
+ * something that shares no code with it. Arithmetic is fp32 through Math.fround, in the order of native/core/contract/contract.h.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
