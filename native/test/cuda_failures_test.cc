@@ -158,6 +158,11 @@ TEST_CASE("a shape that the kernels refuse, a family that is not linked, and an 
   CHECK_EQ(code, code::kUnsupported);
   CHECK(contains(message, "cannot run: more experts than it has room for"));
 
+  const int prepared = machine.upcast.prepared;
+  const auto refused = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
+  CHECK_EQ(machine.upcast.prepared, prepared);  // no copy of what cannot run
+  CHECK(contains(thrown([&] { refused->run(batch(4), {}); }).second, "cannot run: more experts than it has room for"));
+
   machine.backend.families.b12x_upcast = nullptr;
   const auto emulated = machine.provider()->create_layer(source_of(made(), MOE_CLEAN));
   emulated->run(batch(4), {});

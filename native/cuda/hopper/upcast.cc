@@ -3,8 +3,10 @@
 // fp32 over all of I and over the slots in order, with one rounding to bf16.
 #include <algorithm>
 #include <memory>
+#include <type_traits>
 
 #include "core/error/error.h"
+#include "cuda/copy_error.h"
 #include "cuda/hopper/fused.h"
 #include "cuda/hopper/work.h"
 #include "cuda/kernels/launch_check.h"
@@ -74,7 +76,7 @@ class Upcast final : public KernelFamily {
   const char* name() const override { return "b12x-upcast"; }
 
   const char* refuses(const DeviceLayer& layer, const RunShape& shape) const override {
-    if (layer.compute_major < 9) return "b12x-upcast needs compute capability 9.0 or later (bulk copies, programmatic launch)";
+    if (layer.compute_major != 9) return "b12x-upcast runs on Hopper only (sm_90): its kernels use wgmma";
     if (shape.path != MOE_PATH_B12X) return "b12x-upcast runs the b12x path only";
     if (layer.experts > kMaxExperts) return "b12x-upcast handles up to 512 experts";
     if (layer.top_k > 64) return "b12x-upcast handles up to 64 experts a token";
@@ -87,13 +89,20 @@ class Upcast final : public KernelFamily {
     const int fc1_rows = layer.gated ? 2 * layer.intermediate : layer.intermediate;
     own->w13 = {nullptr, layer.gated ? layer.intermediate / 16 : (fc1_rows + 31) / 32, (layer.hidden + 63) / 64};
     own->w2 = {nullptr, (layer.hidden + 31) / 32, (layer.intermediate + 63) / 64};
-    for (PackedOperand* operand : {&own->w13, &own->w2}) {
-      const size_t bytes = operand->bytes(layer.experts);
-      check_cuda(cudaMalloc(reinterpret_cast<void**>(&operand->data), bytes), "allocating the weights in fragment order");
-      own->held += bytes;
-    }
-    check_cuda(cudaMalloc(reinterpret_cast<void**>(&own->border), kAlignment), "allocating the fused kernel's border");
-    own->held += kAlignment;
+    own->held = own->w13.bytes(layer.experts) + own->w2.bytes(layer.experts) + kAlignment;
+    const auto allocate = [&](auto*& memory, size_t bytes) {
+      void* found = nullptr;
+      const cudaError_t status = cudaMalloc(&found, bytes);
+      if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();  // the failure is told here, not by the next launch
+        throw no_memory_for_copy(own->held, "a second copy of the weights, in fragment order",
+                                 "free device memory, or set MOESCOPE_CUDA_BODY=emulated, whose slower kernels need no copy");
+      }
+      check_cuda(status, "allocating the weights in fragment order");
+      memory = static_cast<std::remove_reference_t<decltype(memory)>>(found);
+    };
+    for (PackedOperand* operand : {&own->w13, &own->w2}) allocate(operand->data, operand->bytes(layer.experts));
+    allocate(own->border, kAlignment);
     check_cuda(cudaMemset(own->border, 0, kAlignment), "clearing the fused kernel's border");
     const DevicePath& path = layer.b12x;
     enqueue_pack(path.w13.packed, path.w13.scales, path.w13.scale_plane_bytes, layer.experts, fc1_rows, layer.hidden, layer.gated, own->w13, nullptr);

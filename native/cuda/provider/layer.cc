@@ -33,6 +33,8 @@ Layer::Layer(const Backend& backend, const moe_layer_desc& desc)
   for (const int path : {MOE_PATH_B12X, MOE_PATH_CUTLASS}) {
     const KernelFamily* kernels = choose_family(families_, settings_, path, facts_.major);
     if (kernels == nullptr || (path == MOE_PATH_CUTLASS && desc.threshold <= 0)) continue;
+    // What a family refuses whatever the batch needs no copy of it; a run then tells the reason.
+    if (kernels->refuses(device_layer(), {1, path, MOE_KERNEL_DIRECT_MICRO}) != nullptr) continue;
     own_[static_cast<size_t>(path)] = prepare(*kernels);
   }
   if (settings_.cold_l2) l2_flush_ = DeviceMemory(runtime_, 2 * facts_.l2_bytes, "flushing L2");
