@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { AppError } from '../contract/errors';
 import type { Contract } from '../contract/layer';
 import { type ParityRow, type VerifyItem, type VerifyReport, verify } from '../engine/analysis/verify';
+import type { Answers } from '../engine/analysis/verify-answers';
 import type { IdealDistance } from '../engine/analysis/verify-ideal';
 import { loadRules } from '../engine/dispatch/rules';
 import type { Merge } from '../engine/layer/load-layer';
@@ -98,7 +99,7 @@ async function run(path: string, options: VerifyOptions, command: Command): Prom
       seed: options.seed,
       notes: layer.notes,
     };
-    const failed = report.items.some((item) => item.status === 'fail');
+    const failed = [...report.items, report.answers].some((found) => found?.status === 'fail');
     context.result({ ...about, pass: !failed, ...report }, () => asText(about, report));
     if (failed) setExitCode(command, 1);
   } finally {
@@ -136,10 +137,10 @@ interface About {
 
 function asText(
   { checkpoint, layer, contract, threshold, provider }: About,
-  { items, parity, ideal, remarks }: VerifyReport,
+  { items, parity, answers, ideal, remarks }: VerifyReport,
 ): string {
   const counts = (['pass', 'fail', 'skip'] as const).map(
-    (status) => `${items.filter((item) => item.status === status).length} ${status}`,
+    (status) => `${[...items, answers].filter((found) => found?.status === status).length} ${status}`,
   );
   return [
     `${checkpoint} layer ${layer}, contract ${contract}, threshold ${threshold.tokens}, provider ${provider.name} ${provider.version} on ${provider.device}`,
@@ -148,6 +149,7 @@ function asText(
     '',
     'Parity of b12x and CUTLASS on the same batch (path: what the threshold decides)',
     table(['tokens', 'path', 'kernel', 'NRMSE', 'cosine'], parity.map(parityRow)),
+    ...(answers ? answersText(answers) : []),
     ...(ideal ? [idealText(ideal)] : []),
     ...remarks,
     '',
@@ -178,6 +180,18 @@ const leftOutWords: Readonly<Record<string, string>> = {
   uniform: 'the same for all experts, so nothing can change',
   nothing: 'NOT NOTICED',
 };
+
+function answersText({ status, reason, rows }: Answers): string[] {
+  const cells = rows.map(({ tokens, path, kernel, nrmse, cosine }) =>
+    parityRow({ tokens, path, kernel, nrmse, cosine }),
+  );
+  return [
+    '',
+    `${status.toUpperCase()}  the same answers as the cpu provider, path by path`,
+    `      ${reason}`,
+    ...(rows.length > 0 ? [table(['tokens', 'path', 'kernel', 'NRMSE', 'cosine'], cells)] : []),
+  ];
+}
 
 function idealText({
   tokens,

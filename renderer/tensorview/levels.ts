@@ -6,7 +6,7 @@ import { type Extent, type Size, type View, visible } from './viewport';
 export const TILE_CELLS = 64;
 /** min, max and mean as float32, marks as a byte. */
 export const CELL_BYTES = 13;
-/** design.md: at most 1 MB an interaction; one tile of it is kept for the overview. */
+/** At most 1 MB an interaction; one tile of it is kept for the overview. */
 export const INTERACTION_BYTES = 1_000_000;
 const CELL_BUDGET = Math.floor(INTERACTION_BYTES / CELL_BYTES) - TILE_CELLS * TILE_CELLS;
 

@@ -16,7 +16,7 @@ export const tapsOf: Record<Stage, readonly [string] | readonly [string, string]
 
 /**
  * Global scale (small form) with which a path quantizes the input of FC1 or FC2 under a contract: value = code * SF * scale.
- * CUTLASS always takes the checkpoint's input scale; b12x takes 1 under `unit-alpha` (domain/hybrid-dispatch).
+ * CUTLASS always takes the checkpoint's input scale; b12x takes 1 under `unit-alpha`.
  */
 export function activationScale(contract: Contract, path: RunPath, scale: number | null): number {
   return path === 'b12x' && contract === 'unit-alpha' ? 1 : (scale ?? 1);

@@ -10,12 +10,11 @@ import { Wrapper, type WrapperOptions } from '../layer/wrapper';
 import type { CancelFlag, NativeBinding, NativeTensor, Provider } from '../native/binding';
 import type { Router } from '../workload/generate';
 import { CausesContext, measureCauses } from './causes';
+import { type Answers, answersOf, fixedGate } from './verify-answers';
 import { type BatchMaker, batchMaker, outputBits, sameBytes } from './verify-batches';
 import { verifyEplb } from './verify-eplb';
 import { distanceToIdeal, type IdealDistance } from './verify-ideal';
 
-/** FlashInfer #3407's fixed gate across backends. */
-const fixedGate = { nrmse: 0.05, cosine: 0.999 };
 /** Above rounding's own share: FP4 requantization flips set a floor that grows with a layer's shape. */
 const floorFactor = 1.25;
 
@@ -49,6 +48,8 @@ export interface ParityRow {
 export interface VerifyReport {
   items: VerifyItem[];
   parity: ParityRow[];
+  /** the provider against the cpu provider; null for the cpu provider itself and `reference` */
+  answers: Answers | null;
   /** the CUTLASS path against the checkpoint's own answer; null where it cannot run */
   ideal: IdealDistance | null;
   /** what the parity table shows and the test plan does not ask for */
@@ -94,15 +95,18 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     [4, 'older build, threshold above 0: refused at wrapper construction', olderBuildRefuses],
     [5, 'EPLB: every registered parameter is permuted in lockstep', verifyEplb],
   ];
+  const stages = steps.length + 3;
   for (const [id, name, check] of steps) {
-    options.onProgress?.(`item ${id}`, id - 1, steps.length + 1);
+    options.onProgress?.(`item ${id}`, id - 1, stages);
     items.push({ id, name, ...(await finding(check, context)) });
   }
-  options.onProgress?.('parity', steps.length, steps.length + 1);
+  options.onProgress?.('parity', steps.length, stages);
   const rows = await parity(context);
-  options.onProgress?.('distance to ideal', steps.length, steps.length + 1);
+  options.onProgress?.('answers of the cpu provider', steps.length + 1, stages);
+  const answers = await answersOf(context, parityTokens);
+  options.onProgress?.('distance to ideal', steps.length + 2, stages);
   const ideal = await distanceToIdeal(context, options.binding.openProvider('reference'));
-  return { items, parity: rows, ideal, remarks: remarksOf(rows, context) };
+  return { items, parity: rows, answers, ideal, remarks: remarksOf(rows, context) };
 }
 
 /**

@@ -58,7 +58,7 @@ export function buildStats(table: BatchColumns, visible: number, dropped: number
 
 /**
  * What a threshold would have done to the batches already seen. A batch goes to CUTLASS iff threshold > 0 and
- * tokens >= threshold (domain/hybrid-dispatch). Times are sums over the CHANGED batches whose other path was measured.
+ * tokens >= threshold. Times are sums over the CHANGED batches whose other path was measured.
  */
 export function buildWhatIf(table: BatchColumns, visible: number, threshold: number): WhatIf {
   const result: WhatIf = {

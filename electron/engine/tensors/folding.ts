@@ -1,7 +1,7 @@
 /**
  * What a scale contract folds into stored block scales, so that a ratio of 1 means "as the contract says": b12x stores
  * e4m3(SF * s2) under `unit-alpha` and `activation-alpha`, the checkpoint's SF under `clean`; CUTLASS always the
- * checkpoint's (domain/hybrid-dispatch).
+ * checkpoint's.
  */
 import type { Contract } from '../../contract/layer';
 import { activationScale } from '../analysis/stage-tensors';

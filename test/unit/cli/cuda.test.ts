@@ -2,12 +2,14 @@
  * What is said of the cuda provider where its library, or a driver, is missing: in doctor, to run, and to the window; and with a
  * GPU, which is faked, what a layer holds of its memory and what a fault says.
  */
+
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { EventPayload } from '../../../electron/contract/messages';
 import type { DeviceMemory } from '../../../electron/contract/session';
+import type { VerifyReport } from '../../../electron/engine/analysis/verify';
 import { addonVariable, loadAddon } from '../../../electron/engine/native/load';
 import { makeTiny, type TemporaryFolder, temporaryFolder } from '../../fixtures/checkpoints/tiny';
 
@@ -115,6 +117,17 @@ describe('no driver', () => {
 });
 
 describe('a GPU, which is faked', () => {
+  it('verify fails kernels that give y = x on both paths: they agree with each other, not with the cpu provider', async () => {
+    withLibrary('faked');
+    const { cli } = await import('../../fixtures/cli');
+    const { code, out } = await cli(['verify', checkpoint, '--provider', 'cuda', '--json']);
+    const { pass, items, answers } = JSON.parse(out) as VerifyReport & { pass: boolean };
+    expect(items.map(({ status }) => status)).not.toContain('fail');
+    expect(answers).toMatchObject({ status: 'fail', reason: expect.stringContaining("not the cpu provider's") });
+    expect(answers?.rows).toHaveLength(16);
+    expect({ pass, code }).toEqual({ pass: false, code: 1 });
+  });
+
   it('the window sees what the layer holds of its memory, and a fault names kernels, batch and cause', async () => {
     withLibrary('faked');
     const { memoryEngine } = await import('../../contract/memory-engine');
