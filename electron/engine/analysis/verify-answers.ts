@@ -4,6 +4,7 @@
  */
 import { AppError } from '../../contract/errors';
 import type { VerifyContext, VerifyStatus } from './verify';
+import { hasBothPaths, outputDistance } from './verify-batches';
 
 export interface AnswerRow {
   tokens: number;
@@ -37,7 +38,7 @@ export const fixedGate = { nrmse: 0.05, cosine: 0.999 };
 export async function answersOf(context: VerifyContext, tokenCounts: readonly number[]): Promise<Answers | null> {
   const { provider, binding, layer, threshold } = context;
   if (provider.name === 'cpu' || provider.name === 'reference') return null;
-  const both = layer.plan.quantization === 'nvfp4' && provider.capabilities().cutlassPrefillThreshold;
+  const both = hasBothPaths(layer, provider);
   const prepared = both ? Math.max(1, threshold.tokens) : 0;
   const cancel = context.cancel ? { cancel: context.cancel } : {};
   const rows: AnswerRow[] = [];
@@ -50,12 +51,8 @@ export async function answersOf(context: VerifyContext, tokenCounts: readonly nu
         for (const path of both ? (['b12x', 'cutlass'] as const) : (['b12x'] as const)) {
           const actual = await own.run(batch, { force: path, ...cancel });
           const wanted = await cpu.run(batch, { force: path, ...cancel });
-          const { nrmse, cosine } = await binding.compare(actual.result.tensors.y!, wanted.result.tensors.y!, {
-            rtol: 0,
-            atol: 0,
-            worst: 0,
-          });
-          rows.push({ tokens, path, kernel: actual.decision.kernel, nrmse, cosine });
+          const apart = await outputDistance(binding, actual.result, wanted.result);
+          rows.push({ tokens, path, kernel: actual.decision.kernel, ...apart });
         }
       }
     } finally {

@@ -6,6 +6,7 @@
 import { runOnReference } from '../layer/reference';
 import type { Provider, RunResult } from '../native/binding';
 import type { VerifyContext } from './verify';
+import { hasBothPaths, outputDistance } from './verify-batches';
 
 export interface IdealDistance {
   tokens: number;
@@ -28,7 +29,7 @@ const tokens = 64;
 export async function distanceToIdeal(context: VerifyContext, reference: Provider): Promise<IdealDistance | null> {
   const { layer, provider, binding } = context;
   const capabilities = provider.capabilities();
-  if (layer.plan.quantization !== 'nvfp4' || !capabilities.cutlassPrefillThreshold) return null;
+  if (!hasBothPaths(layer, provider)) return null;
   if (!taps.every((tap) => capabilities.taps.includes(tap))) return null;
   const cancel = context.cancel ? { cancel: context.cancel } : {};
   const batch = await context.batch(tokens);
@@ -45,12 +46,8 @@ export async function distanceToIdeal(context: VerifyContext, reference: Provide
   try {
     const { result: actual } = await wrapper.run(batch, { force: 'cutlass', taps, ...cancel });
     const { result: exact } = await ideal.run(batch);
-    const { nrmse, cosine } = await binding.compare(actual.tensors.y!, exact.tensors.y!, {
-      rtol: 0,
-      atol: 0,
-      worst: 0,
-    });
-    return { tokens, nrmse, cosine, ...flips(actual, exact, tokens * layer.plan.shape.topK) };
+    const apart = await outputDistance(binding, actual, exact);
+    return { tokens, ...apart, ...flips(actual, exact, tokens * layer.plan.shape.topK) };
   } finally {
     await ideal.close();
     await wrapper.destroy();

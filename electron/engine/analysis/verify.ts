@@ -11,7 +11,7 @@ import type { CancelFlag, NativeBinding, NativeTensor, Provider } from '../nativ
 import type { Router } from '../workload/generate';
 import { CausesContext, measureCauses } from './causes';
 import { type Answers, answersOf, fixedGate } from './verify-answers';
-import { type BatchMaker, batchMaker, outputBits, sameBytes } from './verify-batches';
+import { type BatchMaker, batchMaker, hasBothPaths, outputBits, outputDistance, sameBytes } from './verify-batches';
 import { verifyEplb } from './verify-eplb';
 import { distanceToIdeal, type IdealDistance } from './verify-ideal';
 
@@ -160,10 +160,7 @@ async function thresholdZero(context: VerifyContext): Promise<Finding> {
       .filter((name) => name.includes('_cutlass_'));
     if (extra.length > 0) faults.push(`CUTLASS parameters are registered: ${extra.join(', ')}.`);
     if (off.registrations > 0) faults.push('CUTLASS was registered.');
-    const hybridPossible =
-      context.threshold.tokens > 0 &&
-      context.layer.plan.quantization === 'nvfp4' &&
-      context.provider.capabilities().cutlassPrefillThreshold;
+    const hybridPossible = context.threshold.tokens > 0 && hasBothPaths(context.layer, context.provider);
     const baseline = hybridPossible ? context.wrapper(context.threshold.tokens) : context.wrapper(0);
     const compared: { tokens: number; path: string; identical: boolean }[] = [];
     try {
@@ -279,7 +276,7 @@ async function pair(
   const options = context.cancel ? { cancel: context.cancel } : {};
   const b12x = await wrapper.run(batch, { force: 'b12x', ...options });
   const cutlass = await wrapper.run(batch, { force: 'cutlass', ...options });
-  return context.binding.compare(b12x.result.tensors.y!, cutlass.result.tensors.y!, { rtol: 0, atol: 0, worst: 0 });
+  return outputDistance(context.binding, b12x.result, cutlass.result);
 }
 
 /** Item 3. */
@@ -336,7 +333,7 @@ async function olderBuildRefuses(context: VerifyContext): Promise<Finding> {
 /** The parity table: what is decided, and how far the paths are apart, for each token count. */
 async function parity(context: VerifyContext): Promise<ParityRow[]> {
   const { threshold, layer, provider } = context;
-  const bothPaths = layer.plan.quantization === 'nvfp4' && provider.capabilities().cutlassPrefillThreshold;
+  const bothPaths = hasBothPaths(layer, provider);
   const wrapper = context.wrapper(bothPaths ? Math.max(1, threshold.tokens) : 0);
   try {
     const rows: ParityRow[] = [];
