@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "cuda/copy_error.h"
-#include "cuda/kernels/launch_check.h"
+#include "cuda/kernels/copy_memory.h"
 
 namespace moe::cuda::cutlass_path {
 
@@ -16,16 +15,10 @@ struct DeviceFree {
 using DeviceMemory = std::unique_ptr<uint8_t, DeviceFree>;
 
 /// @param total_bytes of all that the layer's second copy takes, for the message
-/// @throws Error `out-of-memory` as no_memory_for_copy, or `internal` for another failure
+/// @throws Error as allocate_for_copy
 inline DeviceMemory allocate_copy(uint64_t bytes, uint64_t total_bytes) {
-  void* memory = nullptr;
-  const cudaError_t status = cudaMalloc(&memory, bytes);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // the failure is told here, not by the next launch
-    throw no_memory_for_copy(total_bytes, "a second copy of the weights, as the GEMMs of the cutlass path read them",
-                             "free device memory, or prepare the layer with threshold 0 (no cutlass path)");
-  }
-  check_cuda(status, "allocating the second copy of the weights");
+  void* memory = allocate_for_copy(bytes, total_bytes, "a second copy of the weights, as the GEMMs of the cutlass path read them",
+                                   "free device memory, or prepare the layer with threshold 0 (no cutlass path)");
   return DeviceMemory(static_cast<uint8_t*>(memory));
 }
 

@@ -6,9 +6,9 @@
 #include <type_traits>
 
 #include "core/error/error.h"
-#include "cuda/copy_error.h"
 #include "cuda/hopper/fused.h"
 #include "cuda/hopper/work.h"
+#include "cuda/kernels/copy_memory.h"
 #include "cuda/kernels/launch_check.h"
 #include "cuda/launch.h"
 
@@ -91,14 +91,8 @@ class Upcast final : public KernelFamily {
     own->w2 = {nullptr, (layer.hidden + 31) / 32, (layer.intermediate + 63) / 64};
     own->held = own->w13.bytes(layer.experts) + own->w2.bytes(layer.experts) + kAlignment;
     const auto allocate = [&](auto*& memory, size_t bytes) {
-      void* found = nullptr;
-      const cudaError_t status = cudaMalloc(&found, bytes);
-      if (status == cudaErrorMemoryAllocation) {
-        cudaGetLastError();  // the failure is told here, not by the next launch
-        throw no_memory_for_copy(own->held, "a second copy of the weights, in fragment order",
-                                 "free device memory, or set MOESCOPE_CUDA_BODY=emulated, whose slower kernels need no copy");
-      }
-      check_cuda(status, "allocating the weights in fragment order");
+      void* found = allocate_for_copy(bytes, own->held, "a second copy of the weights, in fragment order",
+                                      "free device memory, or set MOESCOPE_CUDA_BODY=emulated, whose slower kernels need no copy");
       memory = static_cast<std::remove_reference_t<decltype(memory)>>(found);
     };
     for (PackedOperand* operand : {&own->w13, &own->w2}) allocate(operand->data, operand->bytes(layer.experts));
